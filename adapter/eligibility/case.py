@@ -1,0 +1,114 @@
+"""One patient at one instant: the facts and what follows from them for every criterion alike."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from adapter.eligibility.facts import Facts, Sex, Verification
+from adapter.eligibility.truth import Truth
+from adapter.eligibility.values import AsOf, Moment, Period, completed_years
+
+T = TypeVar("T")
+
+
+class ChildbearingRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who can become pregnant, as the mappings define it; the ages are policy, not physiology."""
+
+    fertile_to: int
+    """Up to this age a woman can, unless a record ends it."""
+    ended_from: int
+    """From this age on she cannot; between the two it is unknown."""
+    ended_by: tuple[str, ...]
+    """Value sets of conditions or procedures that end it."""
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """Derivations that premises of the logic need; they come from the mappings."""
+
+    childbearing: ChildbearingRule
+
+
+class Case:
+    """A patient's facts and the instant of the question; what is computed once is kept for all trials."""
+
+    __slots__ = ("_kept", "as_of", "facts", "rules")
+
+    def __init__(self, facts: Facts, as_of: AsOf, rules: Rules) -> None:
+        self.facts = facts
+        self.as_of = as_of
+        self.rules = rules
+        self._kept: dict[object, object] = {}
+
+    def once(self, key: object, compute: Callable[[], T]) -> T:
+        """Compute something of this case once, however many atoms ask."""
+        try:
+            return self._kept[key]  # type: ignore[return-value]  # the key belongs to one type
+        except KeyError:
+            made = compute()
+            self._kept[key] = made
+            return made
+
+    def since(self, period: Period) -> int:
+        """Give the first day of the window that ends with the question."""
+        return self.as_of.since(period)
+
+    def age(self, day: int | None = None) -> tuple[int, int] | None:
+        """Give the lowest and highest completed years the patient can have on ``day``; None where nothing is known."""
+        birth = self.facts.person.birth
+        if birth is None or birth.first > self.as_of.day:
+            return None
+        on = self.as_of.day if day is None else day
+        return completed_years(min(birth.last, on), on), completed_years(birth.first, on)
+
+    @property
+    def sex(self) -> Sex:
+        """The patient's sex, as far as the record is clear."""
+        return self.facts.person.sex
+
+    @property
+    def deceased(self) -> bool:
+        """Whether the patient is dead at the instant of the question; a partial date counts once it has begun."""
+        person = self.facts.person
+        if person.died is None:
+            return person.deceased
+        first, _ = self.as_of.days(person.died)
+        if person.died.instant is not None:
+            return person.died.instant <= self.as_of.instant
+        return first <= self.as_of.day
+
+    def childbearing(self) -> Truth:
+        """Whether the patient can become pregnant; an unclear sex is treated as yes, which asks for a test."""
+        return self.once("childbearing", self._childbearing)
+
+    def _childbearing(self) -> Truth:
+        rule = self.rules.childbearing
+        if self.sex is Sex.MALE:
+            return Truth.NOT_MET
+        if self._ended_by_record(rule):
+            return Truth.NOT_MET
+        age = self.age()
+        if self.sex is Sex.UNKNOWN:
+            return Truth.MET
+        if age is None:
+            return Truth.UNKNOWN
+        low, high = age
+        if high <= rule.fertile_to:
+            return Truth.MET
+        return Truth.NOT_MET if low >= rule.ended_from else Truth.UNKNOWN
+
+    def _ended_by_record(self, rule: ChildbearingRule) -> bool:
+        for name in rule.ended_by:
+            for condition in self.facts.conditions.get(name, ()):
+                sure = condition.verification in (Verification.CONFIRMED, Verification.ABSENT)
+                proves = any(m.value_set == name and m.doubt is None for m in condition.memberships)
+                begun = self._begun(condition.onset or condition.asserted or condition.recorded)
+                if sure and proves and begun and not condition.unreadable:
+                    return True
+            for procedure in self.facts.procedures.get(name, ()):
+                if procedure.done is Truth.MET and self._begun(procedure.when):
+                    return True
+        return False
+
+    def _begun(self, moment: Moment | None) -> bool:
+        return moment is None or self.as_of.has_begun(moment) is Truth.MET

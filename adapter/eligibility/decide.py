@@ -1,0 +1,214 @@
+"""From findings to a verdict: one small table, three-valued to the end."""
+
+import enum
+from collections.abc import Callable, Mapping
+from typing import assert_never
+
+import msgspec
+
+from adapter.eligibility.case import Case, Rules
+from adapter.eligibility.facts import Attestation, Facts, Sex
+from adapter.eligibility.finding import Evidence, Finding, Judgement, unknown
+from adapter.eligibility.kinds import judge
+from adapter.eligibility.kinds.human import SameAs
+from adapter.eligibility.reason import Reason
+from adapter.eligibility.trial import All, Any, Atom, AtomIs, Contradiction, Criterion, Logic, Not, Premise, Trial
+from adapter.eligibility.truth import Truth, all_of, any_of, negation
+from adapter.eligibility.values import AsOf, Period
+
+
+class Verdict(enum.Enum):
+    """A trial's answer for one patient, in ResearchSubject's words."""
+
+    ELIGIBLE = "eligible"
+    CANDIDATE = "candidate"
+    POTENTIAL_CANDIDATE = "potential-candidate"
+    INELIGIBLE = "ineligible"
+
+
+class Screening(msgspec.Struct, frozen=True):
+    """What one trial says of one patient at one instant."""
+
+    trial: Trial
+    findings: tuple[Finding, ...]
+    """One per atom, in the trial's order."""
+    criteria: tuple[Truth, ...]
+    """Whether each criterion's sentence is true, in the trial's order."""
+    verdict: Verdict
+    deceased: bool
+    contradictions: tuple[Contradiction, ...]
+    """Contradictions of the trial's text that touch this patient."""
+
+
+Truths = Mapping[str, Truth]
+
+
+def truth_of(logic: Logic, truths: Truths, case: Case) -> Truth:
+    """Whether a criterion's tree holds, given the truth of its atoms."""
+    match logic:
+        case AtomIs(id):
+            return truths[id]
+        case Not(of):
+            return negation(truth_of(of, truths, case))
+        case All(of):
+            return all_of([truth_of(each, truths, case) for each in of])
+        case Any(of):
+            return any_of([truth_of(each, truths, case) for each in of])
+        case Premise(of):
+            return _premise(of, case)
+        case _:
+            assert_never(logic)
+
+
+def _premise(name: str, case: Case) -> Truth:
+    if name == "male":
+        return Truth.UNKNOWN if case.sex is Sex.UNKNOWN else Truth.MET if case.sex is Sex.MALE else Truth.NOT_MET
+    return case.childbearing()
+
+
+def favour(criterion: Criterion, truth: Truth) -> Truth:
+    """Whether a criterion speaks for the patient: an inclusion that holds, an exclusion that does not."""
+    return truth if criterion.type == "inclusion" else negation(truth)
+
+
+def decide(trial: Trial, case: Case, *, attestation_lasts: Period) -> Screening:
+    """Judge every atom of a trial and fold them into a verdict.
+
+    Dead patients are ineligible whatever their atoms say.  Something against settles it.  ``eligible`` needs every
+    criterion in favour on what a machine may decide alone or a reviewer has confirmed; ``candidate`` leaves open only
+    what a reviewer judges; anything else unknown is ``potential-candidate``.
+    """
+    findings: dict[str, Finding] = {}
+    truths: dict[str, Truth] = {}
+    whole: dict[str, Truth] = {}
+    for criterion in trial.criteria:
+        for atom in criterion.atoms:
+            judgement = _same_as(atom, whole) if isinstance(atom.kind, SameAs) else judge(atom.kind, case)
+            judgement = _attested(atom, judgement, case, attestation_lasts)
+            findings[atom.id] = Finding(atom.id, judgement)
+            truths[atom.id] = judgement.truth
+        whole[criterion.id] = truth_of(criterion.logic, truths, case)
+    touched = tuple(each for each in trial.contradictions if _touches(each, findings))
+    verdict = _verdict(trial, findings, truths, whole, case)
+    if verdict is Verdict.ELIGIBLE and touched:
+        verdict = Verdict.CANDIDATE
+    return Screening(trial, tuple(findings.values()), tuple(whole.values()), verdict, case.deceased, touched)
+
+
+def _same_as(atom: Atom, whole: Truths) -> Judgement:
+    if not isinstance(atom.kind, SameAs):
+        raise TypeError("only a reference is judged by another criterion")
+    truth = whole[atom.kind.criterion]
+    said = f"as {atom.kind.criterion}"
+    return unknown(Reason.NODATA, said) if truth is Truth.UNKNOWN else Judgement(truth, None, said)
+
+
+def _attested(atom: Atom, judgement: Judgement, case: Case, lasts: Period) -> Judgement:
+    """Let a reviewer's fresh answer settle what is unknown; it never overrules what the record decides."""
+    answers = case.facts.attestations.get(atom.id)
+    if not answers:
+        return judgement
+    opens = case.since(lasts)
+    fresh = [
+        each
+        for each in answers
+        if case.as_of.has_begun(each.when) is Truth.MET and case.as_of.days(each.when)[0] >= opens
+    ]
+    if not fresh:
+        return judgement
+    latest = max(case.as_of.days(each.when)[0] for each in fresh)
+    of_latest = [each for each in fresh if case.as_of.days(each.when)[0] == latest]
+    shown = tuple(_shown(each) for each in of_latest)
+    if len({each.answer for each in of_latest}) > 1:
+        if judgement.truth is not Truth.UNKNOWN:
+            return judgement
+        return unknown(Reason.CONFLICT, "reviewers answered yes and no on one day", judgement.evidence + shown)
+    says = Truth.MET if of_latest[0].answer else Truth.NOT_MET
+    if judgement.truth is Truth.UNKNOWN:
+        word = "yes" if of_latest[0].answer else "no"
+        said = f"a reviewer answered {word} on {of_latest[0].when.text[:10]} ({of_latest[0].source.words})"
+        return Judgement(says, None, said, judgement.evidence + shown, judgement.window, attested=True)
+    if judgement.truth is says:
+        return msgspec.structs.replace(judgement, evidence=judgement.evidence + shown, attested=True)
+    return msgspec.structs.replace(
+        judgement, message=f"{judgement.message}; a reviewer answered otherwise", evidence=judgement.evidence + shown
+    )
+
+
+def _shown(answer: Attestation) -> Evidence:
+    return Evidence(answer.source, f"reviewer's answer: {'yes' if answer.answer else 'no'}", answer.when.text)
+
+
+def _touches(contradiction: Contradiction, findings: Mapping[str, Finding]) -> bool:
+    """Whether the patient is where the text contradicts itself: the including side holds or says so."""
+    including = [findings[each].judgement for each in contradiction.includes]
+    return any(each.truth is Truth.MET or each.reason is Reason.CONTRADICTION for each in including)
+
+
+def _verdict(trial: Trial, findings: Mapping[str, Finding], truths: Truths, whole: Truths, case: Case) -> Verdict:
+    if case.deceased:
+        return Verdict.INELIGIBLE
+    favours = [favour(criterion, whole[criterion.id]) for criterion in trial.criteria]
+    match all_of(favours):
+        case Truth.NOT_MET:
+            return Verdict.INELIGIBLE
+        case Truth.MET:
+            by_machine_alone = _with(
+                trial, truths, lambda atom: atom.grade != "A" and not findings[atom.id].judgement.attested
+            )
+            firm = all_of([favour(each, truth_of(each.logic, by_machine_alone, case)) for each in trial.criteria])
+            return Verdict.ELIGIBLE if firm is Truth.MET else Verdict.CANDIDATE
+        case Truth.UNKNOWN:
+            return Verdict.CANDIDATE if _only_people_can_tell(trial, truths, case) else Verdict.POTENTIAL_CANDIDATE
+
+
+def _with(trial: Trial, truths: Truths, is_open: Callable[[Atom], bool]) -> dict[str, Truth]:
+    """Give the truths with those atoms unknown that ``is_open`` picks."""
+    atoms = (atom for criterion in trial.criteria for atom in criterion.atoms)
+    return {atom.id: Truth.UNKNOWN if is_open(atom) else truths[atom.id] for atom in atoms}
+
+
+def _only_people_can_tell(trial: Trial, truths: Truths, case: Case) -> bool:
+    """Whether reviewers could settle everything in favour: no open atom that a record should answer is needed."""
+    for criterion in trial.criteria:
+        open_atoms = [a for a in criterion.atoms if truths[a.id] is Truth.UNKNOWN]
+        if not open_atoms or favour(criterion, truth_of(criterion.logic, truths, case)) is Truth.MET:
+            continue
+        theirs = [a.id for a in open_atoms if a.grade != "A"]
+        if not _can_be_settled(criterion, truths, theirs, case):
+            return False
+    return True
+
+
+def _can_be_settled(criterion: Criterion, truths: Truths, theirs: list[str], case: Case) -> bool:
+    """Whether answers to ``theirs`` alone could put the criterion in favour: the best case of a monotone tree."""
+    best = dict(truths)
+    signs: dict[str, bool] = {}
+    _signs(criterion.logic, positive=criterion.type == "inclusion", into=signs)
+    for atom in theirs:
+        best[atom] = Truth.MET if signs[atom] else Truth.NOT_MET
+    return favour(criterion, truth_of(criterion.logic, best, case)) is Truth.MET
+
+
+def _signs(logic: Logic, *, positive: bool, into: dict[str, bool]) -> None:
+    """Find for each atom whether its being true speaks for the patient."""
+    match logic:
+        case AtomIs(id):
+            into[id] = positive
+        case Not(of):
+            _signs(of, positive=not positive, into=into)
+        case All(of) | Any(of):
+            for each in of:
+                _signs(each, positive=positive, into=into)
+        case Premise():
+            pass
+        case _:
+            assert_never(logic)
+
+
+def screen(
+    trials: tuple[Trial, ...], facts: Facts, as_of: AsOf, rules: Rules, *, attestation_lasts: Period
+) -> tuple[Screening, ...]:
+    """Decide every trial for one patient; facts and questions the trials share are weighed once."""
+    case = Case(facts, as_of, rules)
+    return tuple(decide(trial, case, attestation_lasts=attestation_lasts) for trial in trials)

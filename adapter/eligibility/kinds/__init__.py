@@ -1,0 +1,66 @@
+"""The kinds of criteria: each a frozen type with one ``judge``; adding one is a module here and a line below."""
+
+from typing import assert_never
+
+from adapter.eligibility.case import Case
+from adapter.eligibility.finding import Judgement
+from adapter.eligibility.kinds.allergy import AllergyTo, SevereAllergy
+from adapter.eligibility.kinds.dose import DailyDosePerWeight
+from adapter.eligibility.kinds.duration import Duration
+from adapter.eligibility.kinds.events import Events
+from adapter.eligibility.kinds.human import Ask, Consent, OtherStudy, SameAs
+from adapter.eligibility.kinds.infection import Infection
+from adapter.eligibility.kinds.pregnancy import Lactation, NegativePregnancyTest, Pregnancy
+from adapter.eligibility.kinds.quantity import Age, Quantity, ResultIs, Sustained
+from adapter.eligibility.kinds.record import Record
+
+Judged = (
+    Age
+    | Quantity
+    | Sustained
+    | ResultIs
+    | Duration
+    | Record
+    | Events
+    | Infection
+    | Pregnancy
+    | Lactation
+    | NegativePregnancyTest
+    | SevereAllergy
+    | AllergyTo
+    | DailyDosePerWeight
+    | Ask
+    | Consent
+    | OtherStudy
+)
+"""Every kind that is judged on the facts."""
+
+Kind = Judged | SameAs
+"""Every kind an atom can have."""
+
+
+def judge(kind: Judged, case: Case) -> Judgement:
+    """Judge one atom on the facts of one patient; the same question of two trials is answered once."""
+    match kind:
+        case (
+            Age()
+            | Quantity()
+            | Sustained()
+            | ResultIs()
+            | Duration()
+            | Record()
+            | Events()
+            | Infection()
+            | Pregnancy()
+            | Lactation()
+            | NegativePregnancyTest()
+            | SevereAllergy()
+            | AllergyTo()
+            | DailyDosePerWeight()
+            | Ask()
+            | Consent()
+            | OtherStudy()
+        ):
+            return case.once(kind, lambda: kind.judge(case))
+        case _:
+            assert_never(kind)

@@ -1,0 +1,141 @@
+"""How long a disease has lasted, as an interval between the earliest and the latest it can have begun."""
+
+import datetime
+
+import msgspec
+
+from adapter.eligibility.case import Case
+from adapter.eligibility.facts import Condition, Exposure, Result, Verification
+from adapter.eligibility.finding import Evidence, Judgement, unknown
+from adapter.eligibility.kinds.condition import Phase, phase, shown
+from adapter.eligibility.kinds.medication import shown as shown_medication
+from adapter.eligibility.kinds.record import ValueClause
+from adapter.eligibility.kinds.selection import evidence_of
+from adapter.eligibility.reason import Reason
+from adapter.eligibility.truth import Truth
+from adapter.eligibility.values import FIRST_DAY, Period
+
+
+class Earlier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What shows that the disease was there before its stated onset."""
+
+    conditions: tuple[str, ...] = ()
+    medications: tuple[str, ...] = ()
+    values: tuple[ValueClause, ...] = ()
+
+
+class Duration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="duration"):
+    """A disease has lasted more than, at most, or less than a calendar length."""
+
+    condition: tuple[str, ...]
+    earlier: Earlier
+    more_than: Period | None = None
+    at_most: Period | None = None
+    less_than: Period | None = None
+    subject: str = "the diagnosis"
+
+    def judge(self, case: Case) -> Judgement:
+        """Compare the interval; what is older than the stated onset can only lengthen it."""
+        records = [each for name in self.condition for each in case.facts.conditions.get(name, ())]
+        standing = [each for each in records if phase(each, case.as_of) is not Phase.HIDDEN]
+        certain = [each for each in standing if each.verification in (Verification.CONFIRMED, Verification.ABSENT)]
+        if not certain:
+            if any(each.verification is Verification.DOUBTFUL for each in standing):
+                shown_all = tuple(shown(each) for each in standing)
+                return unknown(Reason.VERIFY, f"{self.subject} is not confirmed", shown_all)
+            return unknown(Reason.NODATA, f"no record of {self.subject}")
+        spans = [_begin(each, case) for each in certain]
+        stated = [(first, last) for first, last in spans if first > FIRST_DAY]
+        earliest = min((first for first, _ in stated), default=FIRST_DAY)
+        latest = min(last for _, last in spans)
+        evidence = tuple({shown(each): None for each in certain})
+        before, before_evidence = self._before(case)
+        if before is not None and before < latest:
+            latest = before
+            evidence += before_evidence
+        if latest < earliest:
+            earliest = FIRST_DAY
+        truth = self._holds(earliest, latest, case)
+        since = _words(earliest, latest)
+        if truth is Truth.UNKNOWN:
+            return unknown(
+                Reason.DATE, f"{self.subject} began {since}: the record does not date it well enough", evidence
+            )
+        return Judgement(truth, None, f"{self.subject} began {since}, {self._limit(truth)} ago", evidence)
+
+    def _holds(self, earliest: int, latest: int, case: Case) -> Truth:
+        """Judge ``began before the limit``, exclusive at the limit itself."""
+        period = self._period
+        edge = case.since(period)
+        if self.less_than is not None:
+            longer = Truth.MET if latest <= edge else Truth.NOT_MET if earliest > edge else Truth.UNKNOWN
+        else:
+            longer = Truth.MET if latest < edge else Truth.NOT_MET if earliest >= edge else Truth.UNKNOWN
+        if self.more_than is not None or longer is Truth.UNKNOWN:
+            return longer
+        return Truth.NOT_MET if longer is Truth.MET else Truth.MET
+
+    @property
+    def _period(self) -> Period:
+        period = self.more_than or self.at_most or self.less_than
+        if period is None:
+            raise ValueError("a duration needs more_than, at_most or less_than")
+        return period
+
+    def _limit(self, truth: Truth) -> str:
+        yes = truth is Truth.MET
+        if self.more_than is not None:
+            return f"{'more than' if yes else 'not more than'} {self.more_than}"
+        if self.at_most is not None:
+            return f"{'at most' if yes else 'more than'} {self.at_most}"
+        return f"{'less than' if yes else 'not less than'} {self.less_than}"
+
+    def _before(self, case: Case) -> tuple[int | None, tuple[Evidence, ...]]:
+        """Find the earliest other sign of the disease: the latest day on which it can have been seen."""
+        signs: list[tuple[int, Evidence]] = []
+        as_of = case.as_of
+        for name in self.earlier.conditions:
+            for condition in case.facts.conditions.get(name, ()):
+                if condition.verification in (Verification.CONFIRMED, Verification.ABSENT):
+                    signs.append((_begin(condition, case)[1], shown(condition, "earlier sign")))
+        for name in self.earlier.medications:
+            for drug in case.facts.medications.get(name, ()):
+                counts = drug.exposure in (Exposure.TAKEN, Exposure.ORDERED) and drug.start is not None
+                if counts and as_of.has_begun(drug.start) is Truth.MET:
+                    signs.append((as_of.days(drug.start)[1], shown_medication(drug, "earlier sign")))
+        for clause in self.earlier.values:
+            for result in case.facts.results.get(clause.value, ()):
+                if result.role in clause.roles and self._is_diagnostic(result, clause, case):
+                    signs.append((as_of.days(result.when)[1], evidence_of(result, "earlier sign")))
+        if not signs:
+            return None, ()
+        day, evidence = min(signs, key=lambda sign: (sign[0], sign[1].source.reference))
+        return day, (evidence,)
+
+    @staticmethod
+    def _is_diagnostic(result: Result, clause: ValueClause, case: Case) -> bool:
+        limits = clause.limits.get(result.unit or "")
+        if not result.usable_status or result.problem is not None or result.bounds is None or limits is None:
+            return False
+        return case.as_of.has_begun(result.when) is Truth.MET and limits.hold(result.bounds) is Truth.MET
+
+
+def _begin(condition: Condition, case: Case) -> tuple[int, int]:
+    """Give the first and last day the disease can have begun; a recorded date is only the latest it can be."""
+    onset = condition.onset or condition.asserted
+    recorded = case.as_of.days(condition.recorded)[1] if condition.recorded else case.as_of.day
+    if onset is None:
+        return FIRST_DAY, recorded
+    first, last = case.as_of.days(onset)
+    if condition.recorded is not None and recorded < first:
+        return FIRST_DAY, recorded
+    return first, min(last, case.as_of.day)
+
+
+def _words(earliest: int, latest: int) -> str:
+    last = datetime.date.fromordinal(latest).isoformat()
+    if earliest == latest:
+        return f"on {last}"
+    if earliest <= FIRST_DAY:
+        return f"on {last} or earlier"
+    return f"between {datetime.date.fromordinal(earliest).isoformat()} and {last}"

@@ -1,0 +1,158 @@
+"""Infections: a diagnosis or a test, where a positive lasts and a negative must be fresh."""
+
+import msgspec
+
+from adapter.eligibility.case import Case
+from adapter.eligibility.facts import Answer, Result
+from adapter.eligibility.finding import Evidence, Judgement, unknown
+from adapter.eligibility.kinds.condition import ConditionClause
+from adapter.eligibility.kinds.outcome import Outcome, weigh_together
+from adapter.eligibility.kinds.selection import Answered, evidence_of, most_telling, newest
+from adapter.eligibility.reason import Reason
+from adapter.eligibility.truth import Truth
+from adapter.eligibility.values import Period
+
+
+class Tests(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The tests of one input that play one part: ``{input: hiv_test, roles: [screen]}``."""
+
+    input: str
+    roles: tuple[str, ...]
+
+    def results(self, case: Case) -> list[Result]:
+        """Give these tests' results that do not lie after the question."""
+        found = case.facts.results.get(self.input, ())
+        return [
+            each for each in found if each.role in self.roles and case.as_of.has_begun(each.when) is not Truth.NOT_MET
+        ]
+
+
+class Presumptive(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A test whose positive counts until another test speaks against it."""
+
+    positive: Tests
+    against: tuple[Tests, ...]
+    """A negative of these, on the same day or later where ``later``, contradicts it."""
+    later: bool = True
+
+
+class Infection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="infection"):
+    """The patient has, or carries, an infection: by diagnosis or by test."""
+
+    conditions: tuple[ConditionClause, ...]
+    conclusive: tuple[Tests, ...] = ()
+    """One positive, ever, is enough."""
+    presumptive: tuple[Presumptive, ...] = ()
+    suggestive: tuple[Tests, ...] = ()
+    """A positive proves nothing alone but forbids a no (VERIFY)."""
+    ruled_out_by: tuple[tuple[Tests, ...], ...] = ()
+    """Groups: in each the latest result must be negative and fresh."""
+    window: Period | None = None
+    """How fresh a negative must be."""
+    subject: str = ""
+
+    def judge(self, case: Case) -> Judgement:
+        """Let a positive win, then a contradiction, then a fresh negative; anything else is unknown."""
+        by_diagnosis = weigh_together([clause.weigh(case) for clause in self.conditions])
+        if by_diagnosis is not None and by_diagnosis.truth is Truth.MET:
+            return _judgement(by_diagnosis)
+        by_test = weigh_together([*self._conclusive(case), *self._presumptive(case)])
+        if by_test is not None and by_test.truth is Truth.MET:
+            return _judgement(by_test)
+        if by_test is not None:
+            return _judgement(by_test)
+        if by_diagnosis is not None and by_diagnosis.reason is Reason.CONFLICT:
+            return _judgement(by_diagnosis)
+        suggestive = weigh_together([_positive(tests, case, Reason.VERIFY) for tests in self.suggestive])
+        if suggestive is not None:
+            return _judgement(suggestive)
+        return self._ruled_out(case, by_diagnosis)
+
+    def _conclusive(self, case: Case) -> list[Outcome | None]:
+        return [_positive(tests, case, None) for tests in self.conclusive]
+
+    def _presumptive(self, case: Case) -> list[Outcome | None]:
+        outcomes: list[Outcome | None] = []
+        for rule in self.presumptive:
+            for result in rule.positive.results(case):
+                if not _answers(result, Answer.POSITIVE):
+                    continue
+                rebuttal = self._rebuttal(result, rule, case)
+                if rebuttal is None:
+                    outcomes.append(Outcome.yes(_said(result), evidence_of(result)))
+                else:
+                    said = f"{_said(result)}, and {_said(rebuttal)}"
+                    shown = (evidence_of(result), evidence_of(rebuttal))
+                    outcomes.append(Outcome(Truth.UNKNOWN, Reason.CONFLICT, said, shown))
+        rebutted = [each for each in outcomes if each is not None and each.truth is Truth.UNKNOWN]
+        return list(rebutted) if rebutted else outcomes
+
+    @staticmethod
+    def _rebuttal(positive: Result, rule: Presumptive, case: Case) -> Result | None:
+        first, _ = case.as_of.days(positive.when)
+        for tests in rule.against:
+            for result in tests.results(case):
+                _, last = case.as_of.days(result.when)
+                if _answers(result, Answer.NEGATIVE) and (not rule.later or last >= first):
+                    return result
+        return None
+
+    def _ruled_out(self, case: Case, by_diagnosis: Outcome | None) -> Judgement:
+        window = self.window.text if self.window else None
+        reasons: list[Reason] = []
+        evidence: list[Evidence] = []
+        said = []
+        for group in self.ruled_out_by:
+            results = [each for tests in group for each in tests.results(case)]
+            choice = newest(results, case, self.window, _is_negative)
+            evidence.extend(evidence_of(each) for each in choice.deciding)
+            if choice.truth is not Truth.MET:
+                reason = choice.reason or Reason.NODATA
+                reasons.append(Reason.NOEVIDENCE if reason is Reason.NODATA else reason)
+            else:
+                said.append(_said(choice.deciding[0]))
+        if not reasons:
+            return Judgement(Truth.NOT_MET, None, " and ".join(said), tuple(evidence), window)
+        if by_diagnosis is not None:
+            return _judgement(by_diagnosis)
+        reason = most_telling(reasons)
+        if reason is Reason.NOEVIDENCE:
+            return unknown(
+                reason, f"no record of {self.subject}, and no test that rules it out", tuple(evidence), window
+            )
+        return unknown(reason, f"{self.subject}: {reason.meaning}", tuple(evidence), window)
+
+
+def _judgement(outcome: Outcome) -> Judgement:
+    return Judgement(outcome.truth, outcome.reason, outcome.message, outcome.evidence)
+
+
+def _answers(result: Result, answer: Answer) -> bool:
+    return result.usable_status and result.problem is None and result.answer is answer
+
+
+def _is_negative(result: Result) -> Answered:
+    if result.problem is not None:
+        return Truth.UNKNOWN, result.problem
+    if result.answer is Answer.NEGATIVE:
+        return Truth.MET, None
+    return (Truth.UNKNOWN, Reason.VERIFY) if result.answer is not Answer.POSITIVE else (Truth.NOT_MET, None)
+
+
+def _positive(tests: Tests, case: Case, gives: Reason | None) -> Outcome | None:
+    found = [each for each in tests.results(case) if _answers(each, Answer.POSITIVE)]
+    if not found:
+        return None
+    shown = tuple(evidence_of(each) for each in found)
+    undated = [each for each in found if case.as_of.has_begun(each.when) is not Truth.MET]
+    if len(undated) == len(found) and found[0].when is not None:
+        return Outcome(Truth.UNKNOWN, Reason.DATE, f"{_said(found[0])}: the date may lie in the future", shown)
+    if gives is not None:
+        return Outcome(Truth.UNKNOWN, gives, f"{_said(found[0])}, which alone proves nothing", shown)
+    return Outcome(Truth.MET, None, _said(found[0]), shown)
+
+
+def _said(result: Result) -> str:
+    when = f" on {result.when.text[:10]}" if result.when else ""
+    word = result.answer.value if result.answer else result.sent
+    return f"{result.label} is {word}{when} ({result.source.words})"

@@ -1,0 +1,342 @@
+"""Numbers against printed limits: age, laboratory and vital values, multiples of a reference limit."""
+
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+from adapter.eligibility.case import Case
+from adapter.eligibility.facts import Population, ReferenceRange, Result, Sex
+from adapter.eligibility.finding import Evidence, Judgement, unknown
+from adapter.eligibility.kinds.derivation import Derivation, derived
+from adapter.eligibility.kinds.selection import Answered, Choice, evidence_of, newest, seen
+from adapter.eligibility.reason import Reason
+from adapter.eligibility.truth import Truth
+from adapter.eligibility.values import Bounds, Limits, Period
+
+_NEAR = Decimal("0.01")
+_REPLACEABLE = frozenset(
+    (Reason.NODATA, Reason.STALE, Reason.STATUS, Reason.UNIT, Reason.IMPLAUSIBLE, Reason.ABSENT_REASON)
+)
+
+
+class Age(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="age"):
+    """Completed years at the instant of the question lie within the limits."""
+
+    limits: Limits
+
+    def judge(self, case: Case) -> Judgement:
+        """A partial birth date gives the youngest and oldest the patient can be; both must agree."""
+        person = case.facts.person
+        age = case.age()
+        if age is None:
+            return unknown(Reason.NODATA if person.birth is None else Reason.DATE, "no usable date of birth")
+        birth = person.birth.text if person.birth else ""
+        evidence = (Evidence(person.source, f"born {birth}"),)
+        low, high = age
+        truth = self.limits.hold(Bounds(Decimal(low), Decimal(high)))
+        if truth is Truth.UNKNOWN:
+            said = f"age is {low} or {high}: the date of birth is not complete"
+            return unknown(Reason.DATE, said, evidence)
+        years = str(low) if low == high else f"{low} to {high}"
+        return Judgement(truth, None, f"age {years} years is {self.limits.phrase('years', truth)}", evidence)
+
+
+class Quantity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="quantity"):
+    """The latest value of an input inside the window lies within the limits.
+
+    The limits stand in ``unit``; ``equivalent`` gives published equivalents for units that are compared as
+    reported.  With ``times_uln`` the limits multiply the upper reference limit of the same result.
+    """
+
+    input: str
+    limits: Limits
+    unit: str = ""
+    equivalent: dict[str, Limits] = msgspec.field(default_factory=dict)
+    times_uln: bool = False
+    window: Period | None = None
+    only: Literal["male", "female"] | None = None
+    """Whom the sentence speaks of; of others it is not true."""
+    label: str = ""
+    roles: tuple[str, ...] = ()
+    derive: Derivation | None = None
+
+    def judge(self, case: Case) -> Judgement:
+        """Judge by the latest day of usable status; an older value never stands in for it."""
+        if self.only is not None and case.sex is not Sex.UNKNOWN and case.sex.value != self.only:
+            said = f"not applicable: the sentence speaks of {self.only} patients"
+            return Judgement(Truth.NOT_MET, None, said, applicable=False)
+        results = case.facts.results.get(self.input, ())
+        deciding = [result for result in results if result.role in self.roles]
+        choice = newest(deciding, case, self.window, lambda result: self._answer(result, case))
+        judgement = self._sentence(choice, case, results)
+        if judgement.truth is Truth.UNKNOWN and self.derive is not None and judgement.reason in _REPLACEABLE:
+            judgement = self._derived(judgement, case)
+        if judgement.truth is Truth.MET and self.only is not None and case.sex is Sex.UNKNOWN:
+            said = f"{judgement.message}, and the limit is for {self.only} patients"
+            return unknown(Reason.SEX, said, judgement.evidence, judgement.window)
+        return judgement
+
+    def _answer(self, result: Result, case: Case) -> Answered:
+        if result.problem is not None or result.bounds is None:
+            return Truth.UNKNOWN, result.problem or Reason.ABSENT_REASON
+        if self.times_uln:
+            return self._against_uln(result, case)
+        limits = self.equivalent.get(result.unit or "")
+        if limits is None:
+            if result.unit != self.unit:
+                return Truth.UNKNOWN, Reason.UNIT
+            limits = self.limits
+        truth = limits.hold(result.bounds)
+        return truth, Reason.COMPARATOR if truth is Truth.UNKNOWN else None
+
+    def _against_uln(self, result: Result, case: Case) -> Answered:
+        bounds = result.bounds
+        ranges = matching(result.ranges, case, result)
+        highs = [each.high for each in ranges if each.high is not None]
+        if bounds is None or not highs:
+            return Truth.UNKNOWN, Reason.ULN
+        truths = {self.limits.map(lambda end, high=high: end * high).hold(bounds) for high in highs}  # type: ignore[misc]  # bound per turn
+        if len(truths) > 1:
+            return Truth.UNKNOWN, Reason.SEX if case.sex is Sex.UNKNOWN else Reason.ULN
+        truth = truths.pop()
+        return truth, Reason.COMPARATOR if truth is Truth.UNKNOWN else None
+
+    def _derived(self, direct: Judgement, case: Case) -> Judgement:
+        if self.derive is None:
+            return direct
+        made = derived(self.derive, case)
+        if isinstance(made, Reason):
+            return direct
+        truths = {self.limits.hold(each.bounds) for each in made}
+        evidence = tuple(item for each in made[:1] for item in each.evidence) + direct.evidence
+        if len(truths) > 1:
+            return unknown(Reason.CONFLICT, f"{self.label} computed from the record differs", evidence, self._window)
+        truth = truths.pop()
+        first = made[0]
+        value = f"{first.words} {self.unit}".rstrip()
+        if truth is Truth.UNKNOWN:
+            return unknown(Reason.COMPARATOR, f"{self.label} {value} can lie on both sides", evidence, self._window)
+        said = f"{self.label} {value}, {first.how}, is {self.limits.phrase(self.unit, truth)}"
+        if first.unrounded is not None and self.limits.hold(Bounds.exactly(first.unrounded)) is not truth:
+            said += "; borderline: unrounded it would not be"
+        return Judgement(truth, None, said, evidence, self._window)
+
+    @property
+    def _window(self) -> str | None:
+        return self.window.text if self.window else None
+
+    def _sentence(self, choice: Choice, case: Case, results: tuple[Result, ...] | list[Result]) -> Judgement:
+        evidence = seen(choice)
+        if choice.truth is not Truth.UNKNOWN:
+            result = next(each for each in choice.deciding if each.problem is None)
+            return Judgement(
+                choice.truth, None, self._decided(result, choice.truth, case), evidence, self._window, result
+            )
+        reason = choice.reason or Reason.NODATA
+        if reason is Reason.NODATA:
+            unproven = [each for each in results if each.role == "unproven" and self._is_inside(each, case)]
+            if unproven:
+                said = f"{self.label}: a value is on record, but not that it was taken fasting"
+                return unknown(Reason.FASTING, said, tuple(evidence_of(each) for each in unproven), self._window)
+            aside = [each for each in results if each.role not in self.roles and self._is_inside(each, case)]
+            shown = tuple(evidence_of(each, "shown for review only") for each in aside[-1:])
+            return unknown(reason, f"no {self.label} on record", shown, self._window)
+        return unknown(reason, self._open(choice, reason), evidence, self._window)
+
+    def _is_inside(self, result: Result, case: Case) -> bool:
+        if result.role == "derivation" or not result.usable_status:
+            return False
+        if self.window is None:
+            return case.as_of.has_begun(result.when) is not Truth.NOT_MET
+        first, last = case.as_of.days(result.when)
+        return last >= case.since(self.window) and first <= case.as_of.day
+
+    def _decided(self, result: Result, truth: Truth, case: Case) -> str:
+        when = f" on {result.when.text[:10]}" if result.when else ""
+        said = f"{self.label} {result.sent}{when} ({result.source.words}) is "
+        if self.times_uln:
+            ranges = matching(result.ranges, case, result)
+            limit = next(each for each in ranges if each.high is not None)
+            site = ", the site's table" if limit.from_site else ""
+            words = self.limits.phrase(f"times the upper limit {limit.sent}{site}", truth)
+            return said + words + self._borderline(result, self.limits.map(lambda end: end * (limit.high or end)))
+        limits = self.equivalent.get(result.unit or "")
+        unit = (result.unit or "") if limits is not None else self.unit
+        limits = limits or self.limits
+        converted = ""
+        if result.conversion is not None:
+            converted = f" ({result.conversion})"
+        return said + limits.phrase(unit, truth) + converted + self._borderline(result, limits)
+
+    @staticmethod
+    def _borderline(result: Result, limits: Limits) -> str:
+        bounds = result.bounds
+        if result.conversion is None or bounds is None or bounds.low is None or bounds.low != bounds.high:
+            return ""
+        value = bounds.low
+        near = any(end != 0 and abs(value - end) <= abs(end) * _NEAR for end in limits.ends)
+        return "; borderline: within 1 % of the limit after conversion" if near else ""
+
+    def _open(self, choice: Choice, reason: Reason) -> str:
+        if not choice.deciding:
+            return f"{self.label}: {reason.meaning}"
+        result = choice.deciding[0]
+        when = f" on {result.when.text[:10]}" if result.when else " without a date"
+        if reason is Reason.STALE and self.window is not None:
+            return f"{self.label} {result.sent}{when} ({result.source.words}) is older than {self.window}"
+        return f"{self.label} {result.sent}{when} ({result.source.words}): {reason.meaning}"
+
+
+def matching(ranges: tuple[ReferenceRange, ...], case: Case, result: Result) -> list[ReferenceRange]:
+    """Give the reference ranges that are for this patient; the site's own only where the result has none usable."""
+    day = case.as_of.days(result.when)[0] if result.when else None
+    age = case.age(min(day, case.as_of.day)) if day is not None else case.age()
+    own = [each for each in ranges if not each.from_site and _is_for(each, case.sex, age)]
+    if any(each.high is not None for each in own):
+        return [each for each in own if each.high is not None]
+    return [each for each in ranges if each.from_site and _is_for(each, case.sex, age)]
+
+
+def _is_for(limit: ReferenceRange, sex: Sex, age: tuple[int, int] | None) -> bool:
+    if limit.population is Population.OTHER:
+        return False
+    if limit.population is not Population.ANYONE and sex is not Sex.UNKNOWN and limit.population.value != sex.value:
+        return False
+    if age is None:
+        return True
+    low, high = age
+    if limit.age_low is not None and high < limit.age_low:
+        return False
+    return limit.age_high is None or low <= limit.age_high
+
+
+class Sustained(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="sustained"):
+    """Every value of a run of at least two, ``apart`` days from first to last, lies within the limits.
+
+    The run ends with the latest value, which must be fresh; a usable value outside the limits inside ``refuted_in``
+    settles that the state was not sustained.
+    """
+
+    input: str
+    limits: Limits
+    unit: str
+    apart: int
+    """Days between the first and the last value of the run, at least."""
+    reach: Period
+    """How far back the first value may lie."""
+    refuted_in: Period
+    """A value outside the limits in this time makes it not met."""
+    equivalent: dict[str, Limits] = msgspec.field(default_factory=dict)
+    window: Period | None = None
+    label: str = ""
+    roles: tuple[str, ...] = ()
+
+    def judge(self, case: Case) -> Judgement:
+        """Look back day by day from the latest value."""
+        one = Quantity(
+            self.input,
+            self.limits,
+            self.unit,
+            self.equivalent,
+            window=self.window,
+            label=self.label,
+            roles=self.roles,
+        )
+        answer = one._answer  # noqa: SLF001 (the same comparison, day by day)
+        results = [each for each in case.facts.results.get(self.input, ()) if each.role in self.roles]
+        usable = [each for each in results if each.usable_status]
+        as_of = case.as_of
+        days: dict[int, list[Result]] = {}
+        for result in usable:
+            first, last = as_of.days(result.when)
+            begun = as_of.has_begun(result.when)
+            if begun is Truth.NOT_MET or last < case.since(self.reach):
+                continue
+            if first != last:
+                if answer(result, case)[0] is not Truth.MET:
+                    said = f"{self.label} {result.sent} is not dated to the day"
+                    return unknown(Reason.DATE, said, (evidence_of(result),), self.reach.text)
+                continue
+            days.setdefault(first, []).append(result)
+        by_day = {day: newest(group, case, None, lambda result: answer(result, case)) for day, group in days.items()}
+        evidence = tuple(evidence_of(each) for day in sorted(days) for each in days[day])
+        refuting = case.since(self.refuted_in)
+        recent = [choice for day, choice in by_day.items() if day >= refuting]
+        if any(choice.reason is Reason.CONFLICT for choice in recent):
+            return unknown(Reason.CONFLICT, f"{self.label}: two answers on one day", evidence, self.reach.text)
+        outside = [choice for choice in recent if choice.truth is Truth.NOT_MET]
+        if outside:
+            said = one._decided(outside[-1].deciding[0], Truth.NOT_MET, case)  # noqa: SLF001 (the same sentence)
+            return Judgement(Truth.NOT_MET, None, said, evidence, self.reach.text)
+        latest = newest(results, case, self.window, lambda result: answer(result, case))
+        if latest.truth is not Truth.MET:
+            found = one._sentence(latest, case, results)  # noqa: SLF001 (the same sentence)
+            return found if found.truth is Truth.UNKNOWN else unknown(Reason.ONE_VALUE, found.message, evidence)
+        return self._run(by_day, evidence)
+
+    def _run(self, by_day: dict[int, Choice], evidence: tuple[Evidence, ...]) -> Judgement:
+        ordered = sorted(by_day, reverse=True)
+        for day in ordered:
+            choice = by_day[day]
+            if choice.truth is Truth.UNKNOWN:
+                reason = choice.reason or Reason.ONE_VALUE
+                return unknown(reason, f"{self.label}: {reason.meaning}", evidence, self.reach.text)
+            if choice.truth is Truth.NOT_MET:
+                break
+            if ordered[0] - day >= self.apart:
+                count = sum(1 for each in ordered if each >= day)
+                said = f"{self.label} is {self.limits.phrase(self.unit, Truth.MET)} on {count} days over"
+                return Judgement(
+                    Truth.MET, None, f"{said} {ordered[0] - day} days, every one", evidence, self.reach.text
+                )
+        said = f"{self.label}: no run of values at least {self.apart} days long"
+        return unknown(Reason.ONE_VALUE, said, evidence, self.reach.text)
+
+
+class ResultIs(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="result-is"):
+    """The latest qualitative answer of an input inside the window is the one asked for."""
+
+    input: str
+    answer: Literal["positive", "negative"]
+    window: Period | None = None
+    label: str = ""
+    roles: tuple[str, ...] = ()
+    or_condition: tuple[str, ...] = ()
+    """Value sets whose active, confirmed condition dated in the window is met when no result answers."""
+
+    def judge(self, case: Case) -> Judgement:
+        """Judge by the latest day; an indeterminate answer decides nothing."""
+        results = [each for each in case.facts.results.get(self.input, ()) if each.role in self.roles]
+        choice = newest(results, case, self.window, self._answer)
+        window = self.window.text if self.window else None
+        evidence = seen(choice)
+        if choice.truth is not Truth.UNKNOWN:
+            result = next(each for each in choice.deciding if each.problem is None)
+            when = f" on {result.when.text[:10]}" if result.when else ""
+            word = result.answer.value if result.answer else ""
+            said = f"{self.label} {result.sent}{when} ({result.source.words}) is {word}"
+            return Judgement(choice.truth, None, said, evidence, window, result)
+        if self.or_condition:
+            stated = self._condition(case)
+            if stated is not None:
+                return stated
+        reason = choice.reason or Reason.NODATA
+        said = f"no {self.label} on record" if reason is Reason.NODATA else f"{self.label}: {reason.meaning}"
+        return unknown(reason, said, evidence, window)
+
+    def _answer(self, result: Result) -> Answered:
+        if result.problem is not None:
+            return Truth.UNKNOWN, result.problem
+        if result.answer is None or result.answer.value == "indeterminate":
+            return Truth.UNKNOWN, Reason.CONFLICT
+        return (Truth.MET if result.answer.value == self.answer else Truth.NOT_MET), None
+
+    def _condition(self, case: Case) -> Judgement | None:
+        from adapter.eligibility.kinds.condition import ConditionClause, State  # noqa: PLC0415 (kinds that meet)
+
+        clause = ConditionClause(condition=self.or_condition, state=State.ACTIVE, dated_in=self.window)
+        outcome = clause.weigh(case)
+        if outcome is None or outcome.truth is not Truth.MET:
+            return None
+        return Judgement(Truth.MET, None, outcome.message, outcome.evidence, self.window.text if self.window else None)

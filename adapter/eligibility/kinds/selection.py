@@ -1,0 +1,158 @@
+"""Which result counts: the latest day of usable status decides, whatever its value is worth."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from adapter.eligibility.case import Case
+from adapter.eligibility.facts import Result
+from adapter.eligibility.finding import Evidence
+from adapter.eligibility.reason import Reason
+from adapter.eligibility.truth import Truth
+from adapter.eligibility.values import Period, rounded
+
+Answered = tuple[Truth, Reason | None]
+Judge = Callable[[Result], Answered]
+
+MOST_TELLING = (
+    Reason.CONFLICT,
+    Reason.CONTRADICTION,
+    Reason.STALE,
+    Reason.SEVERITY,
+    Reason.VERIFY,
+    Reason.HUMAN,
+    Reason.MEDS,
+    Reason.DATE,
+    Reason.IMPLAUSIBLE,
+    Reason.UNIT,
+    Reason.ABSENT_REASON,
+    Reason.TEXT,
+    Reason.ULN,
+    Reason.SEX,
+    Reason.FASTING,
+    Reason.COMPARATOR,
+    Reason.DOSE,
+    Reason.STATUS,
+    Reason.CONFIG,
+    Reason.ONE_VALUE,
+    Reason.NODATA,
+    Reason.NOEVIDENCE,
+)
+_RANK = {reason: rank for rank, reason in enumerate(MOST_TELLING)}
+
+
+def most_telling(reasons: Iterable[Reason]) -> Reason:
+    """Give the reason that tells a person most about what to do, of several that hold at once."""
+    return min(reasons, key=_RANK.__getitem__)
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """What the deciding results say together."""
+
+    truth: Truth
+    reason: Reason | None
+    deciding: Sequence[Result] = ()
+    ignored: Sequence[Result] = ()
+    """Results of no usable status that are as new as the deciding ones."""
+
+
+def newest(results: Sequence[Result], case: Case, window: Period | None, judge: Judge) -> Choice:
+    """Say what the latest results inside the window say.
+
+    Results of a status that does not count are listed and ignored, those after the question too.  All results of
+    the latest calendar day must agree.  An older value never stands in for a newer one that cannot be used.  A date
+    too coarse to say which result is the latest leaves the answer open unless every candidate agrees.
+    """
+    if not results:
+        return Choice(Truth.UNKNOWN, Reason.NODATA)
+    as_of = case.as_of
+    past: list[tuple[int, int, Result]] = []
+    maybe: list[tuple[int, int, Result]] = []
+    future = False
+    ignored = []
+    for result in results:
+        begun = as_of.has_begun(result.when)
+        if not result.usable_status:
+            if begun is not Truth.NOT_MET:
+                ignored.append(result)
+            continue
+        if begun is Truth.NOT_MET:
+            future = True
+            continue
+        first, last = as_of.days(result.when)
+        (past if begun is Truth.MET else maybe).append((first, min(last, as_of.day), result))
+    if not past and not maybe:
+        if ignored:
+            return Choice(Truth.UNKNOWN, Reason.STATUS, (), ignored)
+        return Choice(Truth.UNKNOWN, Reason.DATE if future else Reason.NODATA, results[:1])
+    latest = max((first for first, _, _ in past), default=0)
+    contenders = [entry for entry in (*past, *maybe) if entry[1] >= latest]
+    newer = [result for result in ignored if as_of.days(result.when)[1] >= latest]
+    group = [result for _, _, result in contenders]
+    opens = case.since(window) if window is not None else 0
+    if latest < opens:
+        if all(last < opens for _, last, _ in contenders):
+            return Choice(Truth.UNKNOWN, Reason.STALE, group, newer)
+        return Choice(Truth.UNKNOWN, Reason.DATE, group, newer)
+    truth, reason = _agreed(group, judge)
+    if all(first == last == latest for first, last, _ in contenders):
+        return Choice(truth, reason, group, newer)
+    agree = all(result.problem is None and judge(result)[0] is truth for result in group)
+    if not past or truth is Truth.UNKNOWN or not agree:
+        return Choice(Truth.UNKNOWN, Reason.DATE, group, newer)
+    return Choice(truth, None, group, newer)
+
+
+def _agreed(group: Sequence[Result], judge: Judge) -> Answered:
+    """Fold results of one day: unusable ones beside a usable one are ignored, usable ones must agree."""
+    usable = [judge(result) for result in group if result.problem is None]
+    if not usable:
+        return Truth.UNKNOWN, most_telling(result.problem for result in group if result.problem is not None)
+    truths = {truth for truth, _ in usable}
+    if len(truths) > 1:
+        return Truth.UNKNOWN, Reason.CONFLICT
+    truth = truths.pop()
+    if truth is not Truth.UNKNOWN:
+        return truth, None
+    return truth, most_telling(reason for _, reason in usable if reason is not None)
+
+
+def seen(choice: Choice) -> tuple[Evidence, ...]:
+    """List the deciding results and the newer ones that do not count, as evidence in a stable order."""
+    shown = [evidence_of(result) for result in choice.deciding]
+    shown.extend(evidence_of(result, f"ignored: status {result.status}") for result in choice.ignored)
+    if len(shown) > 1:
+        shown.sort(key=lambda item: (item.on or "", item.source.reference, item.sent))
+    return tuple(shown)
+
+
+def evidence_of(result: Result, note: str | None = None) -> Evidence:
+    """Show one result as it was sent and as it was compared."""
+    compared = None
+    if result.conversion is not None and result.bounds is not None:
+        compared = words_of(result)
+    said = [part for part in (note, result.note, "dated by issued" if result.from_issued else None) if part]
+    return Evidence(
+        result.source,
+        f"{result.label} {result.sent}",
+        result.when.text if result.when else None,
+        compared,
+        result.conversion,
+        "; ".join(said) or None,
+    )
+
+
+def words_of(result: Result) -> str:
+    """Write the compared value with its unit, intervals as comparators."""
+    bounds = result.bounds
+    if bounds is None:
+        return result.sent
+    unit = f" {result.unit}" if result.unit else ""
+    number = bounds.low if bounds.low is not None else bounds.high
+    sign = ""
+    if bounds.low != bounds.high:
+        if bounds.low is None:
+            sign = "<" if bounds.high_open else "<="
+        else:
+            sign = ">" if bounds.low_open else ">="
+    return f"{sign}{rounded(number)}{unit}" if number is not None else result.sent
