@@ -11,6 +11,7 @@ from adapter.eligibility.facts import Attestation, Facts, Sex
 from adapter.eligibility.finding import Evidence, Finding, Judgement, unknown
 from adapter.eligibility.kinds import judge
 from adapter.eligibility.kinds.human import SameAs
+from adapter.eligibility.kinds.selection import most_telling
 from adapter.eligibility.reason import Reason
 from adapter.eligibility.trial import All, Any, Atom, AtomIs, Contradiction, Criterion, Logic, Not, Premise, Trial
 from adapter.eligibility.truth import Truth, all_of, any_of, negation
@@ -36,6 +37,8 @@ class Screening(msgspec.Struct, frozen=True):
     """Whether each criterion's sentence is true, in the trial's order."""
     verdict: Verdict
     deceased: bool
+    by_atom: dict[str, Finding]
+    """The same findings by atom."""
     contradictions: tuple[Contradiction, ...]
     """Contradictions of the trial's text that touch this patient."""
 
@@ -83,7 +86,10 @@ def decide(trial: Trial, case: Case, *, attestation_lasts: Period) -> Screening:
     whole: dict[str, Truth] = {}
     for criterion in trial.criteria:
         for atom in criterion.atoms:
-            judgement = _same_as(atom, whole) if isinstance(atom.kind, SameAs) else judge(atom.kind, case)
+            if isinstance(atom.kind, SameAs):
+                judgement = _same_as(trial, atom.kind.criterion, whole, findings)
+            else:
+                judgement = judge(atom.kind, case)
             judgement = _attested(atom, judgement, case, attestation_lasts)
             findings[atom.id] = Finding(atom.id, judgement)
             truths[atom.id] = judgement.truth
@@ -92,15 +98,18 @@ def decide(trial: Trial, case: Case, *, attestation_lasts: Period) -> Screening:
     verdict = _verdict(trial, findings, truths, whole, case)
     if verdict is Verdict.ELIGIBLE and touched:
         verdict = Verdict.CANDIDATE
-    return Screening(trial, tuple(findings.values()), tuple(whole.values()), verdict, case.deceased, touched)
+    return Screening(trial, tuple(findings.values()), tuple(whole.values()), verdict, case.deceased, findings, touched)
 
 
-def _same_as(atom: Atom, whole: Truths) -> Judgement:
-    if not isinstance(atom.kind, SameAs):
-        raise TypeError("only a reference is judged by another criterion")
-    truth = whole[atom.kind.criterion]
-    said = f"as {atom.kind.criterion}"
-    return unknown(Reason.NODATA, said) if truth is Truth.UNKNOWN else Judgement(truth, None, said)
+def _same_as(trial: Trial, name: str, whole: Truths, findings: Mapping[str, Finding]) -> Judgement:
+    """Answer as another criterion was decided; unknown for the reason that tells most of its open atoms."""
+    truth = whole[name]
+    said = f"as {name}"
+    if truth is not Truth.UNKNOWN:
+        return Judgement(truth, None, said)
+    atoms = next(criterion.atoms for criterion in trial.criteria if criterion.id == name)
+    reasons = [findings[atom.id].judgement.reason for atom in atoms]
+    return unknown(most_telling(each for each in reasons if each is not None), said)
 
 
 def _attested(atom: Atom, judgement: Judgement, case: Case, lasts: Period) -> Judgement:
@@ -152,14 +161,15 @@ def _verdict(trial: Trial, findings: Mapping[str, Finding], truths: Truths, whol
     match all_of(favours):
         case Truth.NOT_MET:
             return Verdict.INELIGIBLE
-        case Truth.MET:
+        case Truth.MET if not case.facts.person.death_unclear:
             by_machine_alone = _with(
                 trial, truths, lambda atom: atom.grade != "A" and not findings[atom.id].judgement.attested
             )
             firm = all_of([favour(each, truth_of(each.logic, by_machine_alone, case)) for each in trial.criteria])
             return Verdict.ELIGIBLE if firm is Truth.MET else Verdict.CANDIDATE
-        case Truth.UNKNOWN:
-            return Verdict.CANDIDATE if _only_people_can_tell(trial, truths, case) else Verdict.POTENTIAL_CANDIDATE
+        case _:
+            only_people = not case.facts.person.death_unclear and _only_people_can_tell(trial, truths, case)
+            return Verdict.CANDIDATE if only_people else Verdict.POTENTIAL_CANDIDATE
 
 
 def _with(trial: Trial, truths: Truths, is_open: Callable[[Atom], bool]) -> dict[str, Truth]:
@@ -183,11 +193,17 @@ def _only_people_can_tell(trial: Trial, truths: Truths, case: Case) -> bool:
 def _can_be_settled(criterion: Criterion, truths: Truths, theirs: list[str], case: Case) -> bool:
     """Whether answers to ``theirs`` alone could put the criterion in favour: the best case of a monotone tree."""
     best = dict(truths)
-    signs: dict[str, bool] = {}
-    _signs(criterion.logic, positive=criterion.type == "inclusion", into=signs)
+    signs = signs_of(criterion)
     for atom in theirs:
         best[atom] = Truth.MET if signs[atom] else Truth.NOT_MET
     return favour(criterion, truth_of(criterion.logic, best, case)) is Truth.MET
+
+
+def signs_of(criterion: Criterion) -> dict[str, bool]:
+    """Say for each atom of a criterion whether its being true speaks for the patient."""
+    signs: dict[str, bool] = {}
+    _signs(criterion.logic, positive=criterion.type == "inclusion", into=signs)
+    return signs
 
 
 def _signs(logic: Logic, *, positive: bool, into: dict[str, bool]) -> None:

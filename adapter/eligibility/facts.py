@@ -265,6 +265,8 @@ class Person(msgspec.Struct, frozen=True):
     deceased: bool = False
     """Whether the record says the patient died, without saying when."""
     died: Moment | None = None
+    death_unclear: bool = False
+    """Whether the record speaks of death in a way that cannot be read: then nothing speaks for the patient."""
 
 
 class Facts(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ from adapter.eligibility.kinds.duration import Duration
 from adapter.eligibility.kinds.events import Events
 from adapter.eligibility.kinds.human import Ask, Consent, OtherStudy, SameAs
 from adapter.eligibility.kinds.infection import Infection
+from adapter.eligibility.kinds.medication import OnlyReplacement
 from adapter.eligibility.kinds.pregnancy import Lactation, NegativePregnancyTest, Pregnancy
 from adapter.eligibility.kinds.quantity import Age, Quantity, ResultIs, Sustained
 from adapter.eligibility.kinds.record import Record
@@ -29,6 +30,7 @@ Judged = (
     | SevereAllergy
     | AllergyTo
     | DailyDosePerWeight
+    | OnlyReplacement
     | Ask
     | Consent
     | OtherStudy
@@ -57,6 +59,7 @@ def judge(kind: Judged, case: Case) -> Judgement:
             | SevereAllergy()
             | AllergyTo()
             | DailyDosePerWeight()
+            | OnlyReplacement()
             | Ask()
             | Consent()
             | OtherStudy()

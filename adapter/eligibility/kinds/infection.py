@@ -49,6 +49,8 @@ class Infection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     """Groups: in each the latest result must be negative and fresh."""
     window: Period | None = None
     """How fresh a negative must be."""
+    open_ended: bool = False
+    """Whether the text leaves the list of pathogens open, so that no test can rule it out."""
     subject: str = ""
 
     def judge(self, case: Case) -> Judgement:
@@ -111,6 +113,8 @@ class Infection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
                 reasons.append(Reason.NOEVIDENCE if reason is Reason.NODATA else reason)
             else:
                 said.append(_said(choice.deciding[0]))
+        if self.open_ended or not self.ruled_out_by:
+            reasons.append(Reason.NOEVIDENCE)
         if not reasons:
             return Judgement(Truth.NOT_MET, None, " and ".join(said), tuple(evidence), window)
         if by_diagnosis is not None:

@@ -6,7 +6,7 @@ import msgspec
 
 from adapter.eligibility.case import Case
 from adapter.eligibility.facts import Exposure, Medication, Route
-from adapter.eligibility.finding import Evidence
+from adapter.eligibility.finding import Evidence, Judgement, unknown
 from adapter.eligibility.kinds.outcome import Outcome, weigh_together
 from adapter.eligibility.reason import Reason
 from adapter.eligibility.truth import Truth
@@ -160,3 +160,36 @@ def _covers(counting: list[tuple[Medication, Stay]], opens: int, today: int, gap
             break
         reached = max(reached, last)
     return reached >= today
+
+
+class OnlyReplacement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="only-replacement"):
+    """The drugs of a class that are taken now are all ones given as hormone replacement, in replacement doses."""
+
+    medication: tuple[str, ...]
+    replacement: tuple[str, ...]
+    """Value sets of drugs that can be a replacement; whether this one is only a reviewer can say."""
+
+    def judge(self, case: Case) -> Judgement:
+        """Another drug of the class makes it not met; a possible replacement is for a reviewer."""
+        by_set = case.facts.medications
+        records = {id(each): each for name in self.medication for each in by_set.get(name, ())}
+        now = [each for each in records.values() if self._is_now(each, case)]
+        if not now:
+            return unknown(Reason.NOEVIDENCE, "no such drug is on record as taken now")
+        others = [each for each in now if not any(m.value_set in self.replacement for m in each.memberships)]
+        systemic = [each for each in others if each.route is Route.SYSTEMIC]
+        if systemic:
+            evidence = tuple(shown(each) for each in systemic)
+            said = f"{systemic[0].label} is not a replacement hormone ({systemic[0].source.words})"
+            return Judgement(Truth.NOT_MET, None, said, evidence)
+        evidence = tuple(shown(each) for each in now)
+        if others:
+            return unknown(Reason.MEDS, f"{others[0].label}: the route is not known", evidence)
+        return unknown(Reason.HUMAN, "whether it is given as replacement must be judged", evidence)
+
+    @staticmethod
+    def _is_now(record: Medication, case: Case) -> bool:
+        if record.exposure not in (Exposure.TAKEN, Exposure.ORDERED) or record.route is Route.LOCAL or not record.dated:
+            return False
+        days = stay(record, case)
+        return days is not None and days.last >= case.as_of.day

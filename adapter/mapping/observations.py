@@ -1,0 +1,397 @@
+"""Observations to results: which input, when, what value, and why it cannot be used where it cannot."""
+
+from decimal import Decimal
+
+import msgspec
+
+from adapter.eligibility.facts import Answer, Population, ReferenceRange, Result, Source
+from adapter.eligibility.reason import Reason
+from adapter.eligibility.truth import Truth
+from adapter.eligibility.values import Bounds, Moment, plain
+from adapter.fhir import resources as fhir
+from adapter.fhir.dates import parse_moment
+from adapter.fhir.wire import Entered
+from adapter.mapping.codes import CodeIndex, Target
+from adapter.mapping.table import Answers, Input, Vocabulary
+from adapter.mapping.units import Reading, UnitReader
+
+_USABLE = frozenset(("final", "amended", "corrected"))
+_REPLACING = frozenset(("amended", "corrected"))
+
+
+class SiteLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A row of a site's table of upper reference limits; used only where a result brings none."""
+
+    code: str
+    high: Decimal
+    unit: str
+    system: str = "http://loinc.org"
+    sex: str | None = None
+    laboratory: str | None = None
+    """Reference of the performing Organization it holds for; None: any."""
+
+
+class ObservationReader:
+    """Reads the Observations of a record with one set of mappings."""
+
+    def __init__(
+        self,
+        inputs: dict[str, Input],
+        vocabulary: Vocabulary,
+        index: CodeIndex,
+        limits: tuple[SiteLimit, ...],
+    ) -> None:
+        self._inputs = inputs
+        self._vocabulary = vocabulary
+        self._index = index
+        self._units = {
+            (name, role): UnitReader(measure, vocabulary)
+            for name, each in inputs.items()
+            for measure in each.measures
+            for role in measure.roles
+        }
+        self._site_limits = limits
+        self._answer_codes = {
+            (url, code): word
+            for word, by_system in vocabulary.answer_codes.items()
+            for system, codes in by_system.items()
+            for url in vocabulary.systems[system]
+            for code in codes
+        }
+        self._answer_texts = {text: Answer(word) for word, texts in vocabulary.answer_texts.items() for text in texts}
+        fasting = vocabulary.fasting_status
+        self._fasting_codes = {(url, fasting.code) for url in vocabulary.systems[fasting.system]}
+        self._fasting_answers = {
+            (url, code) for system, codes in fasting.answers.items() for url in vocabulary.systems[system] for code in codes
+        }
+
+    def read(self, entries: list[Entered]) -> dict[str, list[Result]]:
+        """Give the results of every input, replaced versions left out, in a stable order."""
+        found: dict[str, list[Result]] = {}
+        replaced = _replaced(entries)
+        targets_of = self._index.targets
+        for entered in entries:
+            observation = entered.resource
+            if not isinstance(observation, fhir.Observation):
+                continue
+            targets = targets_of(observation.code)
+            parts = [(part, targets_of(part.code)) for part in observation.component] if observation.component else []
+            if not targets and not any(hit for _, hit in parts):
+                continue
+            if observation.focus or id(entered) in replaced:
+                continue
+            for result in self._results(entered, observation, targets, parts):
+                found.setdefault(result.input, []).append(result)
+        for results in found.values():
+            if len(results) > 1:
+                results.sort(key=_order)
+        return found
+
+    def _results(
+        self,
+        entered: Entered,
+        observation: fhir.Observation,
+        targets: tuple[Target, ...],
+        parts: list[tuple[fhir.Component, tuple[Target, ...]]],
+    ) -> list[Result]:
+        when, from_issued = _when(observation, entered)
+        source = source_of(entered)
+        status = observation.status or "missing"
+        usable = status in _USABLE or "status" in entered.unreadable
+        results = []
+        pairs: list[tuple[fhir.Observation | fhir.Component, tuple[Target, ...]]] = [(observation, targets), *parts]
+        for part, hits in pairs:
+            for target in hits:
+                mapped = self._inputs[target.input]
+                role, fasting_problem = self._role(target, mapped, observation)
+                if role == "reject":
+                    continue
+                made = self._value(part, target, mapped, entered)
+                problem = made.reading.problem
+                if entered.unreadable and problem is None:
+                    problem = Reason.UNIT
+                results.append(
+                    Result(
+                        input=target.input,
+                        role=role,
+                        label=mapped.title,
+                        when=when,
+                        usable_status=usable,
+                        status=status,
+                        source=source,
+                        sent=made.reading.sent,
+                        bounds=made.reading.bounds,
+                        unit=made.reading.unit,
+                        answer=made.answer,
+                        problem=problem or fasting_problem,
+                        conversion=made.reading.conversion,
+                        ranges=self._ranges(part, target, observation),
+                        from_issued=from_issued,
+                    )
+                )
+        return results
+
+    def _role(self, target: Target, mapped: Input, observation: fhir.Observation) -> tuple[str, Reason | None]:
+        """A code that needs the fasting state counts only where the same result shows it."""
+        if target.role not in mapped.needs_fasting:
+            return target.role, None
+        if self._is_fasting(observation):
+            return target.role if target.role != "reject" else "fasting", None
+        if target.role == "reject":
+            return "unproven", Reason.FASTING
+        return target.role, Reason.FASTING
+
+    def _is_fasting(self, observation: fhir.Observation) -> bool:
+        for part in observation.component:
+            is_status = part.code is not None and any(
+                (each.system, each.code) in self._fasting_codes for each in part.code.coding
+            )
+            answer = part.value_codeable_concept
+            if is_status and answer is not None:
+                return any((each.system, each.code) in self._fasting_answers for each in answer.coding)
+        return False
+
+    def _value(
+        self, part: fhir.Observation | fhir.Component, target: Target, mapped: Input, entered: Entered
+    ) -> "_Made":
+        units = self._units.get((target.input, target.role))
+        if mapped.answers is not None:
+            return self._answer(part, target, mapped.answers, units)
+        code = next((each.code or "" for each in part.code.coding), "") if part.code is not None else ""
+        if part.value_quantity is not None and units is not None:
+            return _Made(units.read(part.value_quantity, code=code))
+        if part.value_integer is not None and units is not None and units.measure.score:
+            return _Made(units.read_plain(Decimal(part.value_integer)))
+        return _Made(Reading(_sent(part), problem=_why_unusable(part, entered)))
+
+    def _answer(
+        self, part: fhir.Observation | fhir.Component, target: Target, answers: Answers, units: UnitReader | None
+    ) -> "_Made":
+        said: list[Answer] = []
+        concept = part.value_codeable_concept
+        if concept is not None:
+            said.extend(self._coded(concept, answers))
+            if not concept.coding and concept.text:
+                said.extend(self._printed(concept.text, answers))
+        if part.value_string is not None:
+            said.extend(self._printed(part.value_string, answers))
+        if part.value_boolean is not None and answers.yes_no:
+            said.append(Answer.POSITIVE if part.value_boolean else Answer.NEGATIVE)
+        for interpretation in part.interpretation:
+            said.extend(self._coded(interpretation, answers))
+        sent = _sent(part)
+        problem = None
+        if part.value_quantity is not None:
+            number = self._number(part.value_quantity, target.role, answers, units)
+            sent = number.reading.sent
+            if number.answer is not None:
+                is_weak = number.answer is Answer.INDETERMINATE and said
+                said.extend([] if is_weak else [number.answer])
+            elif not said:
+                problem = number.reading.problem
+        if len(set(said)) > 1:
+            return _Made(Reading(sent, problem=Reason.CONFLICT))
+        if said:
+            return _Made(Reading(sent), said[0])
+        if problem is None:
+            has_words = part.value_string is not None or concept is not None
+            problem = Reason.TEXT if has_words and part.data_absent_reason is None else Reason.ABSENT_REASON
+        return _Made(Reading(sent, problem=problem))
+
+    def _coded(self, concept: fhir.CodeableConcept, answers: Answers) -> list[Answer]:
+        said = []
+        for coding in concept.coding:
+            word = self._answer_codes.get((coding.system or "", coding.code or ""))
+            if word in ("yes", "no"):
+                if answers.yes_no:
+                    said.append(Answer.POSITIVE if word == "yes" else Answer.NEGATIVE)
+            elif word is not None:
+                said.append(Answer(word))
+            if answers.value_sets:
+                members = {each.value_set for each in self._index.of_coding(coding)}
+                said.extend(Answer(word) for word, name in answers.value_sets.items() if name in members)
+        return said
+
+    def _printed(self, text: str, answers: Answers) -> list[Answer]:
+        plain_text = text.strip().lower()
+        own = answers.texts.get("".join(plain_text.split()))
+        if own is not None:
+            return [Answer(own)]
+        common = self._answer_texts.get(plain_text)
+        return [common] if common is not None else []
+
+    @staticmethod
+    def _number(quantity: fhir.Quantity, role: str, answers: Answers, units: UnitReader | None) -> "_Made":
+        """Read what a number says of a qualitative question, by the rule of its role and unit."""
+        value = quantity.value
+        unit_words = quantity.unit or quantity.code or ""
+        if value is None or not value.is_finite() or abs(value.adjusted()) > 18:  # noqa: PLR2004 (no real result)
+            return _Made(Reading("no usable number", problem=Reason.IMPLAUSIBLE if value else Reason.ABSENT_REASON))
+        sent = f"{quantity.comparator or ''}{plain(value)} {unit_words}".rstrip()
+        rules = [rule for rule in answers.numbers if role in rule.roles]
+        anyhow = next((rule for rule in rules if rule.unit is None), None)
+        reading = units.read(quantity) if units is not None else None
+        if anyhow is not None:
+            below = anyhow.below_detection and quantity.comparator in ("<", "<=")
+            bounds = Bounds(value, value) if not quantity.comparator else Bounds(value, None)
+            rule = anyhow
+            if below:
+                return _Made(Reading(sent), Answer.NEGATIVE)
+        elif reading is None or reading.bounds is None:
+            return _Made(Reading(sent, problem=(reading.problem if reading else None) or Reason.UNIT))
+        else:
+            found = next((rule for rule in rules if rule.unit == reading.unit), None)
+            if found is None:
+                return _Made(Reading(sent, problem=Reason.UNIT))
+            rule, bounds = found, reading.bounds
+        if rule.positive.hold(bounds) is Truth.MET:
+            return _Made(Reading(sent), Answer.POSITIVE)
+        if rule.negative is not None and rule.negative.hold(bounds) is Truth.MET:
+            return _Made(Reading(sent), Answer.NEGATIVE)
+        if rule.otherwise is not None:
+            return _Made(Reading(sent, problem=rule.otherwise))
+        return _Made(Reading(sent), Answer.INDETERMINATE)
+
+    def _ranges(
+        self, part: fhir.Observation | fhir.Component, target: Target, observation: fhir.Observation
+    ) -> tuple[ReferenceRange, ...]:
+        units = self._units.get((target.input, target.role))
+        if units is None:
+            return ()
+        ranges = [self._range(each, units) for each in part.reference_range if self._is_normal(each)]
+        if self._site_limits and part.code is not None:
+            codes = {(each.system, each.code) for each in part.code.coding}
+            performers = {each.reference for each in observation.performer}
+            for row in self._site_limits:
+                if (row.system, row.code) in codes and (row.laboratory is None or row.laboratory in performers):
+                    reading = units.read(fhir.Quantity(row.high, code=row.unit, system="http://unitsofmeasure.org"))
+                    population = Population(row.sex) if row.sex else Population.ANYONE
+                    high = reading.bounds.high if reading.bounds else None
+                    ranges.append(ReferenceRange(high, population, sent=f"{plain(row.high)} {row.unit}", from_site=True))
+        return tuple(ranges)
+
+    def _is_normal(self, each: fhir.ObservedRange) -> bool:
+        if each.type is None or not each.type.coding:
+            return True
+        return any(coding.code in self._vocabulary.normal_range_types for coding in each.type.coding)
+
+    def _range(self, each: fhir.ObservedRange, units: UnitReader) -> ReferenceRange:
+        high, sent = None, each.text or ""
+        if each.high is not None:
+            reading = units.read(each.high)
+            sent = reading.sent
+            has_unit = bool(each.high.unit or each.high.code)
+            if has_unit and each.high.comparator is None and reading.bounds is not None:
+                high = reading.bounds.high
+        return ReferenceRange(high, self._population(each), *_ages(each.age), sent=sent)
+
+    def _population(self, each: fhir.ObservedRange) -> Population:
+        codes = {f"{coding.system}|{coding.code}" for concept in each.applies_to for coding in concept.coding}
+        if not each.applies_to:
+            return Population.ANYONE
+        for word, known in self._vocabulary.populations.items():
+            if codes and codes <= set(known):
+                return Population(word)
+        return Population.OTHER
+
+
+class _Made(msgspec.Struct, frozen=True):
+    reading: Reading
+    answer: Answer | None = None
+
+
+def _order(result: Result) -> tuple[str, str, str, str]:
+    return (result.when.text if result.when else "", result.source.reference, result.role, result.sent)
+
+
+def _replaced(entries: list[Entered]) -> set[int]:
+    """Find results that a corrected or amended one with the same identifier replaces."""
+    by_identifier: dict[tuple[str, str], list[Entered]] = {}
+    for entered in entries:
+        observation = entered.resource
+        if isinstance(observation, fhir.Observation) and observation.identifier and observation.status in _USABLE:
+            for each in observation.identifier:
+                if each.value:
+                    by_identifier.setdefault((each.system or "", each.value), []).append(entered)
+    replaced: set[int] = set()
+    for same in by_identifier.values():
+        statuses = [each.resource.status for each in same if isinstance(each.resource, fhir.Observation)]
+        if len(same) > 1 and _REPLACING.intersection(statuses):
+            replaced.update(id(each) for each, status in zip(same, statuses, strict=True) if status not in _REPLACING)
+    return replaced
+
+
+def source_of(entered: Entered) -> Source:
+    """Name a resource as its sender does, with its version where given."""
+    resource = entered.resource
+    if isinstance(resource, fhir.Resource):
+        version = resource.meta.version_id if resource.meta is not None else None
+        if resource.id:
+            name = "List" if isinstance(resource, fhir.ListResource) else type(resource).__name__
+            return Source(f"{name}/{resource.id}", version)
+    return Source(entered.full_url or entered.expression)
+
+
+def _when(observation: fhir.Observation, entered: Entered) -> tuple[Moment | None, bool]:
+    """Give the clinically relevant time; ``issued`` stands in only where no effective[x] came, and is flagged."""
+    text = observation.effective_date_time or observation.effective_instant
+    if text is not None:
+        return parse_moment(text), False
+    if observation.effective_period is not None:
+        end = observation.effective_period.end
+        return (parse_moment(end) if end else None), False
+    if observation.effective_timing is not None or any(each.startswith("effective") for each in entered.unreadable):
+        return None, False
+    if observation.issued is not None:
+        return parse_moment(observation.issued), True
+    return None, False
+
+
+def _why_unusable(part: fhir.Observation | fhir.Component, entered: Entered) -> Reason:
+    if part.data_absent_reason is not None:
+        return Reason.ABSENT_REASON
+    has_value = (
+        part.value_quantity,
+        part.value_string,
+        part.value_codeable_concept,
+        part.value_range,
+        part.value_ratio,
+        part.value_integer,
+        part.value_boolean,
+    )
+    if entered.unreadable or any(each is not None for each in has_value):
+        return Reason.UNIT
+    return Reason.ABSENT_REASON
+
+
+def _sent(part: fhir.Observation | fhir.Component) -> str:
+    """Write the value as it came."""
+    if part.value_quantity is not None and part.value_quantity.value is not None:
+        quantity, value = part.value_quantity, part.value_quantity.value
+        number = plain(value) if abs(value.adjusted()) < 18 else "a number"  # noqa: PLR2004 (readable)
+        return f"{quantity.comparator or ''}{number} {quantity.unit or quantity.code or ''}".rstrip()
+    if part.value_codeable_concept is not None:
+        concept = part.value_codeable_concept
+        coded = next((each.display or each.code for each in concept.coding if each.display or each.code), None)
+        return concept.text or coded or "a code"
+    if part.value_string is not None:
+        return part.value_string[:80]
+    if part.value_integer is not None:
+        return str(part.value_integer)
+    if part.value_boolean is not None:
+        return "true" if part.value_boolean else "false"
+    if part.value_range is not None:
+        return "a range"
+    return "a ratio" if part.value_ratio is not None else "no value"
+
+
+def _ages(age: fhir.Range | None) -> tuple[Decimal | None, Decimal | None]:
+    if age is None:
+        return None, None
+    return _years(age.low), _years(age.high)
+
+
+def _years(quantity: fhir.Quantity | None) -> Decimal | None:
+    if quantity is None or quantity.value is None or (quantity.code or quantity.unit) not in ("a", "years", "year", "yr"):
+        return None
+    return quantity.value
