@@ -1,0 +1,120 @@
+"""The command ``trial-adapter``: one function per verb; data on stdout, everything else on stderr."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adapter import __version__
+
+if TYPE_CHECKING:
+    from adapter.catalog.catalog import Catalog
+    from adapter.errors import Issue
+
+DONE, FAILED, USAGE, SET_ASIDE = 0, 1, 2, 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code is 0 done, 1 failed, 2 usage, 3 done with something set aside."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    from adapter.errors import AdapterError, Category  # noqa: PLC0415 (--help loads nothing)
+
+    try:
+        code: int = options.run(options)
+    except AdapterError as error:
+        report(error.issues)
+        return USAGE if error.category is Category.NOT_FOUND else FAILED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return FAILED
+    except KeyboardInterrupt:
+        return FAILED
+    return code
+
+
+def report(issues: Sequence["Issue"]) -> None:
+    """Write issues to stderr, one line each."""
+    for issue in issues:
+        sys.stderr.write(f"{issue}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="trial-adapter",
+        description="Screens FHIR patient bundles against clinical trials: met, not met or unknown, and on what evidence.",
+    )
+    parser.add_argument("--version", action="version", version=f"trial-adapter {__version__}")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+
+    check = verbs.add_parser("check", help="load trials and mappings together and report every problem, located")
+    _definitions(check)
+    check.set_defaults(run=_check)
+
+    validate = verbs.add_parser("validate", help="validate bundles offline, and say what stands in the way of screening")
+    validate.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files (.json, .ndjson, .gz) or folders")
+    validate.add_argument("--format", choices=("text", "json"), default="text", help="json: an OperationOutcome per document")
+    validate.add_argument("--fhir-version", choices=("R4", "R5"), help="default: told by the shape of the document")
+    _definitions(validate)
+    validate.set_defaults(run=_validate)
+
+    screen = verbs.add_parser("screen", help="screen patients against trials")
+    screen.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files (.json, .ndjson, .gz) or folders")
+    screen.add_argument("--trial", action="append", default=[], metavar="KEY", help="only this trial; may be repeated")
+    screen.add_argument("--as-of", metavar="INSTANT", help="the instant of the question, 2026-11-01T00:00:00Z; default: now")
+    screen.add_argument("--format", choices=("table", "bundle", "findings"), default="table")
+    screen.add_argument("--fhir-version", choices=("R4", "R5"), default="R4", help="of the results; any version is read")
+    screen.add_argument("--out", type=Path, metavar="DIR", help="write files here instead of stdout")
+    screen.add_argument("--base", default="https://trials.example.org/fhir", help="canonical base of what is written")
+    screen.add_argument("--conditional", action="store_true", help="conditional operations instead of ids set by us")
+    screen.add_argument("--secret-file", type=Path, metavar="FILE", help="a site's secret, mixed into the ids of results")
+    _definitions(screen)
+    screen.set_defaults(run=_screen)
+    return parser
+
+
+def _definitions(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--trials", action="append", default=[], type=Path, metavar="DIR", help="instead of the shipped trials")
+    parser.add_argument("--mappings", action="append", default=[], type=Path, metavar="DIR", help="instead of the shipped mappings")
+    parser.add_argument("--site", type=Path, metavar="DIR", help="a site's ConceptMap, ValueSet and settings.yaml files")
+
+
+def _catalog(options: argparse.Namespace) -> "Catalog":
+    from adapter.catalog.load import load_catalog  # noqa: PLC0415 (--help loads nothing)
+
+    return load_catalog(options.trials, options.mappings, options.site)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from adapter.catalog.checks import check  # noqa: PLC0415 (--help loads nothing)
+    from adapter.catalog.load import read_catalog  # noqa: PLC0415 (the same)
+
+    sources, catalog = read_catalog(options.trials, options.mappings, options.site)
+    issues = check(sources, catalog)
+    report(issues)
+    sys.stdout.write(_counted(catalog, len(issues)))
+    return FAILED if issues else DONE
+
+
+def _counted(catalog: "Catalog | None", problems: int) -> str:
+    said = f"{problems} problem{'s' if problems != 1 else ''}" if problems else "no problem"
+    if catalog is None:
+        return f"{said}\n"
+    criteria = [each for trial in catalog.trials for each in trial.criteria]
+    grades = [atom.grade for each in criteria for atom in each.atoms]
+    by_grade = ", ".join(f"{grades.count(grade)} {grade}" for grade in ("A", "B", "C"))
+    counts = f"{len(catalog.trials)} trials, {len(criteria)} criteria, {len(grades)} atoms ({by_grade})"
+    return f"{counts}, {len(catalog.mappings.inputs)} inputs, {said}\n"
+
+
+def _validate(options: argparse.Namespace) -> int:
+    from adapter.verbs.validating import run  # noqa: PLC0415 (--help loads nothing)
+
+    return run(options.paths, options.format, options.fhir_version, _catalog(options))
+
+
+def _screen(options: argparse.Namespace) -> int:
+    from adapter.verbs.screening import run  # noqa: PLC0415 (--help loads nothing)
+
+    return run(options, _catalog(options))

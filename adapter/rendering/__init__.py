@@ -1,0 +1,1 @@
+"""How screenings are shown: stable lines for programs, a table for people."""

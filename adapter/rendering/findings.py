@@ -1,0 +1,67 @@
+"""The findings format: one JSON line per patient, trial and atom, and one per patient and trial."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from adapter.eligibility.decide import Screening
+from adapter.eligibility.finding import Evidence, Judgement
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class FindingLines:
+    """Writes the lines of screenings; what is the same for every patient is encoded once."""
+
+    def __init__(self, versions: dict[str, str]) -> None:
+        self._versions = versions
+        self._tails: dict[tuple[str, str, str], bytes] = {}
+
+    def lines(self, patient: str, screening: Screening) -> Iterator[bytes]:
+        """Give the finding lines of one patient and trial in the trial's order, the verdict line last."""
+        key = screening.trial.key
+        head = _encode({"patient": patient, "trial": key})[:-1]
+        for finding in screening.findings:
+            judgement = finding.judgement
+            if judgement.evidence:
+                tail = _tail(finding.atom, judgement)
+            else:
+                kept = (key, finding.atom, judgement.message)
+                tail = self._tails.get(kept) or _tail(finding.atom, judgement)
+                self._tails[kept] = tail
+            yield b"%b,%b\n" % (head, tail)
+        verdict = {
+            "patient": patient,
+            "trial": key,
+            "verdict": screening.verdict.value,
+            "reason": "DECEASED" if screening.deceased else None,
+            "contradictions": [each.text for each in screening.contradictions],
+            "versions": {"trial": screening.trial.version, **self._versions},
+        }
+        yield _encode(verdict) + b"\n"
+
+
+def _tail(atom: str, judgement: Judgement) -> bytes:
+    said: dict[str, Any] = {
+        "criterion": atom,
+        "truth": judgement.truth.word,
+        "reason": judgement.reason.value if judgement.reason is not None else None,
+        "message": judgement.message,
+    }
+    if not judgement.applicable:
+        said["applicable"] = False
+    if judgement.attested:
+        said["attested"] = True
+    if judgement.window is not None:
+        said["window"] = judgement.window
+    said["evidence"] = [_evidence(each) for each in judgement.evidence]
+    return _encode(said)[1:]
+
+
+def _evidence(item: Evidence) -> dict[str, str]:
+    said = {"reference": item.source.versioned, "sent": item.sent}
+    for name, value in (("on", item.on), ("compared", item.compared), ("conversion", item.conversion), ("note", item.note)):
+        if value is not None:
+            said[name] = value
+    return said
