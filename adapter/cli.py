@@ -43,7 +43,7 @@ def report(issues: Sequence["Issue"]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="trial-adapter",
-        description="Screens FHIR patient bundles against clinical trials: met, not met or unknown, and on what evidence.",
+        description="Screens FHIR patient bundles against clinical trials: what is met, not met, unknown, and why.",
     )
     parser.add_argument("--version", action="version", version=f"trial-adapter {__version__}")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
@@ -52,9 +52,13 @@ def _parser() -> argparse.ArgumentParser:
     _definitions(check)
     check.set_defaults(run=_check)
 
-    validate = verbs.add_parser("validate", help="validate bundles offline, and say what stands in the way of screening")
+    validate = verbs.add_parser(
+        "validate", help="validate bundles offline, and say what stands in the way of screening"
+    )
     validate.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files (.json, .ndjson, .gz) or folders")
-    validate.add_argument("--format", choices=("text", "json"), default="text", help="json: an OperationOutcome per document")
+    validate.add_argument(
+        "--format", choices=("text", "json"), default="text", help="json: an OperationOutcome per document"
+    )
     validate.add_argument("--fhir-version", choices=("R4", "R5"), help="default: told by the shape of the document")
     _definitions(validate)
     validate.set_defaults(run=_validate)
@@ -62,22 +66,34 @@ def _parser() -> argparse.ArgumentParser:
     screen = verbs.add_parser("screen", help="screen patients against trials")
     screen.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files (.json, .ndjson, .gz) or folders")
     screen.add_argument("--trial", action="append", default=[], metavar="KEY", help="only this trial; may be repeated")
-    screen.add_argument("--as-of", metavar="INSTANT", help="the instant of the question, 2026-11-01T00:00:00Z; default: now")
+    screen.add_argument(
+        "--as-of", metavar="INSTANT", help="the instant of the question, 2026-11-01T00:00:00Z; default: now"
+    )
     screen.add_argument("--format", choices=("table", "bundle", "findings"), default="table")
-    screen.add_argument("--fhir-version", choices=("R4", "R5"), default="R4", help="of the results; any version is read")
+    screen.add_argument(
+        "--fhir-version", choices=("R4", "R5"), default="R4", help="of the results; any version is read"
+    )
     screen.add_argument("--out", type=Path, metavar="DIR", help="write files here instead of stdout")
     screen.add_argument("--base", default="https://trials.example.org/fhir", help="canonical base of what is written")
     screen.add_argument("--conditional", action="store_true", help="conditional operations instead of ids set by us")
-    screen.add_argument("--secret-file", type=Path, metavar="FILE", help="a site's secret, mixed into the ids of results")
+    screen.add_argument(
+        "--secret-file", type=Path, metavar="FILE", help="a site's secret, mixed into the ids of results"
+    )
     _definitions(screen)
     screen.set_defaults(run=_screen)
     return parser
 
 
 def _definitions(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--trials", action="append", default=[], type=Path, metavar="DIR", help="instead of the shipped trials")
-    parser.add_argument("--mappings", action="append", default=[], type=Path, metavar="DIR", help="instead of the shipped mappings")
-    parser.add_argument("--site", type=Path, metavar="DIR", help="a site's ConceptMap, ValueSet and settings.yaml files")
+    parser.add_argument(
+        "--trials", action="append", default=[], type=Path, metavar="DIR", help="instead of the shipped trials"
+    )
+    parser.add_argument(
+        "--mappings", action="append", default=[], type=Path, metavar="DIR", help="instead of the shipped mappings"
+    )
+    parser.add_argument(
+        "--site", type=Path, metavar="DIR", help="a site's ConceptMap, ValueSet and settings.yaml files"
+    )
 
 
 def _catalog(options: argparse.Namespace) -> "Catalog":

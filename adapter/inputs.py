@@ -1,5 +1,6 @@
 """Files and folders to documents: JSON, NDJSON, gzip, found in a stable order and never held whole when many."""
 
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ from adapter.fhir.wire import MAX_BYTES
 _CHUNK = 1 << 20
 _KINDS = (".json", ".ndjson", ".json.gz", ".ndjson.gz")
 _GZIP = b"\x1f\x8b"
+_ENTRY = re.compile(r"Bundle\.entry\[(\d+)\]\.resource\.?")
+_is_json = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 class Named(msgspec.Struct, frozen=True):
@@ -20,6 +23,19 @@ class Named(msgspec.Struct, frozen=True):
     file: str
     data: bytes
     line: int | None = None
+    lines: tuple[int, ...] = ()
+    """For a document made of single resources: the line of each."""
+    issues: tuple[Issue, ...] = ()
+    """Lines that are no JSON."""
+
+    def placed(self, issue: Issue) -> Issue:
+        """Say where in the file an issue of this document stands."""
+        entry = _ENTRY.match(issue.expression or "") if self.lines else None
+        if entry is None or issue.expression is None:
+            return issue.located(file=self.file, line=self.line)
+        inside = issue.expression[entry.end() :]
+        line = self.lines[int(entry[1])]
+        return Issue(issue.severity, issue.code, issue.message, inside or None, self.file, line)
 
 
 def find(paths: list[Path]) -> list[Path]:
@@ -57,16 +73,24 @@ def documents(path: Path) -> Iterator[Named]:
         yield Named(name, data)
         return
     loose: list[bytes] = []
+    lines: list[int] = []
+    issues: list[Issue] = []
     for number, line in enumerate(data.splitlines(), 1):
         if not line.strip():
             continue
         if b'"Bundle"' in line:
             yield Named(name, line, number)
-        else:
-            loose.append(line)
-    if loose:
-        entries = b",".join(b'{"resource":%b}' % line for line in loose)
-        yield Named(name, b'{"resourceType":"Bundle","type":"collection","entry":[%b]}' % entries)
+            continue
+        try:
+            _is_json(line)
+        except (msgspec.DecodeError, RecursionError):
+            issues.append(Issue(Severity.ERROR, "not-json", "this line is not JSON", file=name, line=number))
+            continue
+        loose.append(b'{"resource":%b}' % line)
+        lines.append(number)
+    if loose or issues:
+        document = b'{"resourceType":"Bundle","type":"collection","entry":[%b]}' % b",".join(loose)
+        yield Named(name, document, None, tuple(lines), tuple(issues))
 
 
 def read_bytes(path: Path) -> bytes:

@@ -44,7 +44,9 @@ def screen_record(record: PatientRecord, catalog: Catalog, trials: tuple[Trial, 
     return PatientScreening(record.id, facts, screenings)
 
 
-def screen_bundle(data: bytes, catalog: Catalog, as_of: AsOf, trials: tuple[Trial, ...] | None = None) -> DocumentScreening:
+def screen_bundle(
+    data: bytes, catalog: Catalog, as_of: AsOf, trials: tuple[Trial, ...] | None = None
+) -> DocumentScreening:
     """Screen every patient of a Bundle or resource given as bytes.
 
     Raises AdapterError when the bytes hold nothing that can be screened; a bad entry is an issue, and what depends

@@ -8,6 +8,7 @@ from adapter.eligibility.case import Rules
 from adapter.eligibility.trial import Trial
 from adapter.eligibility.values import Period
 from adapter.errors import Issue
+from adapter.fhir.subject import Requirement
 from adapter.mapping.codes import CodeIndex
 from adapter.mapping.extract import Extractor, Mappings
 
@@ -23,6 +24,16 @@ class Catalog(msgspec.Struct, frozen=True):
     extractor: Extractor
     rules: Rules
     attestation_lasts: Period
+
+    def requirements(self) -> dict[str, Requirement]:
+        """Give what to ask for, by input, when a criterion is open for want of data."""
+        systems = self.mappings.vocabulary.systems
+        found = {}
+        for name, each in self.mappings.inputs.items():
+            roles = each.decides or tuple(role for role in each.codes if role != "reject")
+            codes = (code for role in roles for code in each.codes.get(role, ()))
+            found[name] = Requirement(each.resource, tuple((systems[code.system][0], code.code) for code in codes))
+        return found
 
     def only(self, keys: tuple[str, ...]) -> tuple[Trial, ...]:
         """Give the trials of these keys, in the catalog's order; all of them for none; raises KeyError."""

@@ -13,6 +13,7 @@ from adapter.eligibility.kinds import Kind
 from adapter.eligibility.kinds.allergy import AllergyTo
 from adapter.eligibility.kinds.derivation import BodyMassIndex, CountFromPercent, Derivation
 from adapter.eligibility.kinds.dose import DailyDosePerWeight
+from adapter.eligibility.kinds.human import Ask, Consent
 from adapter.eligibility.kinds.pregnancy import Lactation, NegativePregnancyTest, Pregnancy
 from adapter.eligibility.kinds.quantity import Quantity, ResultIs, Sustained
 from adapter.eligibility.kinds.record import ValueClause
@@ -20,6 +21,9 @@ from adapter.eligibility.values import Limits
 from adapter.errors import Issue
 from adapter.mapping.extract import Mappings
 from adapter.mapping.table import Input, Measure
+
+Questions = dict[tuple[type, bytes], Any]
+"""Kinds and clauses already made, by type and content: equal ones become one object, answered once a patient."""
 
 
 def compile_trial(
@@ -29,16 +33,15 @@ def compile_trial(
     values: dict[str, Any],
     issues: list[Issue],
     configured: frozenset[str],
+    questions: Questions,
 ) -> core.Trial | None:
     """Make the judged form of a trial; problems are added to ``issues``.
 
-    ``configured`` names the value sets that the site has filled.
+    ``configured`` names the value sets that the site has filled; ``questions`` holds what earlier trials asked.
     """
     before = len(issues)
-    compiler = _Compiler(loaded, mappings, values, issues, configured)
-    criteria = tuple(
-        compiler.criterion(each, ("criteria", index)) for index, each in enumerate(trial.criteria)
-    )
+    compiler = _Compiler(loaded, mappings, values, issues, configured, questions)
+    criteria = tuple(compiler.criterion(each, ("criteria", index)) for index, each in enumerate(trial.criteria))
     if len(issues) > before:
         return None
     contradictions = tuple(core.Contradiction(each.includes, each.excludes, each.text) for each in trial.contradictions)
@@ -48,19 +51,28 @@ def compile_trial(
 
 class _Compiler:
     def __init__(
-        self, loaded: Loaded, mappings: Mappings, values: dict[str, Any], issues: list[Issue], configured: frozenset[str]
+        self,
+        loaded: Loaded,
+        mappings: Mappings,
+        values: dict[str, Any],
+        issues: list[Issue],
+        configured: frozenset[str],
+        questions: Questions,
     ) -> None:
         self._loaded = loaded
         self._mappings = mappings
         self._values = values
         self._issues = issues
         self._configured = configured
+        self._questions = questions
 
     def criterion(self, entry: CriterionEntry, path: Path_) -> core.Criterion:
         """Compile a criterion: its tree and its atoms."""
         atoms = tuple(self._atom(each, (*path, "atoms", index)) for index, each in enumerate(entry.atoms))
         logic = self._logic(entry.logic, (*path, "logic"))
-        return core.Criterion(entry.id, entry.type, entry.text, logic, tuple(each for each in atoms if each is not None))
+        return core.Criterion(
+            entry.id, entry.type, entry.text, logic, tuple(each for each in atoms if each is not None)
+        )
 
     def _atom(self, entry: AtomEntry, path: Path_) -> core.Atom | None:
         kind: Kind | None = convert(entry.judge, Kind, self._loaded, self._issues, self._values, (*path, "judge"))
@@ -68,9 +80,12 @@ class _Compiler:
             return None
         before = len(self._issues)
         filled = self._fill(kind, (*path, "judge"))
+        if isinstance(filled, Ask | Consent):
+            filled = msgspec.structs.replace(filled, question=entry.ask or "")
         if len(self._issues) > before:
             return None
-        return core.Atom(entry.id, entry.text, entry.grade, filled, entry.inputs, entry.ask, entry.decision)
+        shared = _shared(filled, self._questions)
+        return core.Atom(entry.id, entry.text, entry.grade, shared, entry.inputs, entry.ask, entry.decision)
 
     def _logic(self, logic: object, path: Path_) -> core.Logic:
         if isinstance(logic, str):
@@ -119,8 +134,10 @@ class _Compiler:
                 test = self._input(kind.test, (*path, "test"))
                 return msgspec.structs.replace(kind, test_roles=test.decides) if test is not None else kind
             case DailyDosePerWeight():
-                weight = self._input(kind.weight, (*path, "weight"))
-                return msgspec.structs.replace(kind, weight_roles=weight.decides) if weight is not None else kind
+                weight, dose = self._input(kind.weight, (*path, "weight")), self._input(kind.input, (*path, "input"))
+                if weight is None or dose is None:
+                    return kind
+                return msgspec.structs.replace(kind, weight_roles=weight.decides, label=dose.title)
             case AllergyTo():
                 known = self._mappings.value_sets
                 filled = any(known[name].codes for name in kind.substance if name in known)
@@ -204,6 +221,19 @@ class _Compiler:
                 return rule
             case _:
                 assert_never(rule)
+
+
+def _shared(node: Any, questions: Questions) -> Any:  # noqa: ANN401 (a node of any kind's tree)
+    """Give the one object that stands for this kind and every clause inside it."""
+    if isinstance(node, tuple):
+        return tuple(_shared(each, questions) for each in node)
+    if not isinstance(node, msgspec.Struct):
+        return node
+    key = (type(node), msgspec.json.encode(node))
+    if key not in questions:
+        inside = {name: _shared(getattr(node, name), questions) for name in node.__struct_fields__}
+        questions[key] = type(node)(**inside)
+    return questions[key]
 
 
 def measure_of(mapped: Input) -> Measure | None:

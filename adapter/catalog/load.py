@@ -5,17 +5,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from adapter.catalog.catalog import Catalog, Sources
-from adapter.catalog.compile import compile_trial
+from adapter.catalog.compile import Questions, compile_trial
 from adapter.catalog.prepare import convert
 from adapter.catalog.schema import schema_issues
 from adapter.catalog.site import Site, load_site
 from adapter.catalog.trial_file import TrialFile
 from adapter.catalog.yaml_file import load_yaml
 from adapter.eligibility.case import Rules
-from adapter.eligibility.trial import Trial
 from adapter.eligibility.values import Period
 from adapter.errors import AdapterError, Category, Issue, Severity
 from adapter.mapping.codes import CodeIndex
@@ -31,9 +28,7 @@ def shipped(folder: str) -> Path:
     return inside if inside.is_dir() else _PACKAGE.parent / folder
 
 
-def load_catalog(
-    trials: Iterable[Path] = (), mappings: Iterable[Path] = (), site: Path | None = None
-) -> Catalog:
+def load_catalog(trials: Iterable[Path] = (), mappings: Iterable[Path] = (), site: Path | None = None) -> Catalog:
     """Load the shipped trials and mappings, or other folders in their place, with a site's additions.
 
     Raises AdapterError that lists every problem of the files when they cannot be used.
@@ -58,9 +53,10 @@ def read_catalog(
         return sources, None
     index = CodeIndex(table.inputs, table.value_sets, table.vocabulary)
     overlay.apply(index, table.value_sets, sources.issues)
-    compiled: list[Trial] = []
+    compiled = []
+    questions: Questions = {}
     for loaded, trial in sources.trials:
-        one = compile_trial(trial, loaded, table, values, sources.issues, overlay.value_sets)
+        one = compile_trial(trial, loaded, table, values, sources.issues, overlay.value_sets, questions)
         if one is not None:
             compiled.append(one)
     lasts = values.get("fresh.attestation")
@@ -144,7 +140,7 @@ def _load_trial(path: Path, values: dict[str, Any], sources: Sources) -> None:
     trial = convert(loaded.content, TrialFile, loaded, sources.issues, values)
     if trial is not None:
         if any(trial.key == other.key for _, other in sources.trials):
-            sources.issues.append(loaded.issue("duplicate-key", f"the trial {trial.key} is in another file too", ("key",)))
+            sources.issues.append(
+                loaded.issue("duplicate-key", f"the trial {trial.key} is in another file too", ("key",))
+            )
         sources.trials.append((loaded, trial))
-
-

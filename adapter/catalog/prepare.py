@@ -19,14 +19,14 @@ PROSE = frozenset(("metadata", "source", "logic", "text", "note", "decision", "a
 """Keys under which nothing is a reference or a length of time."""
 
 
-def convert(  # noqa: ANN401 (gives what ``kind`` says, a union of types among them)
+def convert(
     content: object,
     kind: Any,  # noqa: ANN401 (a type or a union of types)
     loaded: Loaded,
     issues: list[Issue],
     values: dict[str, Any],
     at: Path_ = (),
-) -> Any:
+) -> Any:  # noqa: ANN401 (gives what ``kind`` says, a union of types among them)
     """Make the typed form of a part of a file, or report why that cannot be done."""
     before = len(issues)
     prepared = _prepared(content, at, loaded, issues, values)

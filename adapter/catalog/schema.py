@@ -18,9 +18,11 @@ FOLDER = Path(__file__).resolve().parent.parent / "schemas"
 FileKind = Literal["trial", "mapping"]
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _PERIOD = {"type": "string", "pattern": r"^(P(\d+[YMWD])+|\$[a-z0-9_.]+)$", "description": "A length such as P90D."}
-_NUMBER: dict[str, Any] = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^(-?\d+(\.\d+)?|\$[a-z0-9_.]+)$"}]}
+_NUMBER: dict[str, Any] = {
+    "anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^(-?\d+(\.\d+)?|\$[a-z0-9_.]+)$"}]
+}
 _LOADER_FILLS = frozenset(
-    ("label", "roles", "derive", "configured", "status_roles", "test_roles", "weight_roles", "height_roles")
+    ("label", "question", "roles", "derive", "configured", "status_roles", "test_roles", "weight_roles", "height_roles")
 )
 
 
@@ -69,7 +71,7 @@ def _adapted(name: str, component: dict[str, Any]) -> dict[str, Any]:
     if properties is not None and "clause" in properties:
         del properties["clause"]
         made["required"] = [each for each in made.get("required", ()) if each != "clause"]
-    if properties is not None and name[0].isupper() and ("kind" in properties or name in ("ValueClause",)):
+    if properties is not None and name[0].isupper() and ("kind" in properties or name == "ValueClause"):
         for field in _LOADER_FILLS & set(properties):
             if not (name == "ValueClause" and field == "roles"):
                 del properties[field]
@@ -108,7 +110,9 @@ def _validator(kind: FileKind) -> Any:  # noqa: ANN401 (jsonschema's protocol)
 def schema_issues(loaded: Loaded, kind: FileKind) -> list[Issue]:
     """Say every place where a file does not have the shape of its kind."""
     issues = []
-    for error in sorted(_validator(kind).iter_errors(loaded.content), key=lambda each: list(map(str, each.absolute_path))):
+    for error in sorted(
+        _validator(kind).iter_errors(loaded.content), key=lambda each: list(map(str, each.absolute_path))
+    ):
         deepest = _telling(error)
         path: Path_ = tuple(deepest.absolute_path)
         issues.append(loaded.issue("schema", _said(deepest), path))

@@ -13,7 +13,7 @@ from adapter.mapping.observations import SiteLimit
 from adapter.mapping.table import ValueSet
 
 _EQUAL = frozenset(("equal", "equivalent"))
-"""Relationships under which a local code may stand in for a standard one, R4 and R5; wider or narrower is not enough."""
+"""Relationships under which a local code may stand in for a standard one, R4 and R5; wider or narrower will not do."""
 
 
 class SiteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,7 +107,8 @@ def _value_set(content: dict[str, Any]) -> list[tuple[str, str, str]]:
         if each.get("code") and each.get("system") and not each.get("abstract"):
             found.append((name, str(each["system"]), str(each["code"])))
     for include in content.get("compose", {}).get("include", ()):
-        for concept in include.get("concept", ()):
-            if concept.get("code") and include.get("system"):
-                found.append((name, str(include["system"]), str(concept["code"])))
+        system = include.get("system")
+        found.extend(
+            (name, str(system), str(each["code"])) for each in include.get("concept", ()) if each.get("code") and system
+        )
     return sorted(set(found))

@@ -92,6 +92,9 @@ class AtomEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=
     judge: dict[str, JsonValue]
     inputs: tuple[str, ...] = ()
     ask: str | None = None
+    """The reviewer's question; its yes means that the atom's sentence is true."""
+    left_to_people: str | None = None
+    """For a B atom: what no record answers."""
     decision: str | None = None
 
 

@@ -32,21 +32,25 @@ class Rules(msgspec.Struct, frozen=True):
 class Case:
     """A patient's facts and the instant of the question; what is computed once is kept for all trials."""
 
-    __slots__ = ("_kept", "as_of", "facts", "rules")
+    __slots__ = ("_fertile", "_kept", "as_of", "facts", "rules")
 
     def __init__(self, facts: Facts, as_of: AsOf, rules: Rules) -> None:
         self.facts = facts
         self.as_of = as_of
         self.rules = rules
-        self._kept: dict[object, object] = {}
+        self._kept: dict[int, object] = {}
+        self._fertile: Truth | None = None
 
-    def once(self, key: object, compute: Callable[[], T]) -> T:
-        """Compute something of this case once, however many atoms ask."""
+    def once(self, question: object, compute: Callable[[], T]) -> T:
+        """Answer a question of this case once, however many atoms ask.
+
+        Told apart by identity, which is fast: the catalog gives equal questions of all trials one object.
+        """
         try:
-            return self._kept[key]  # type: ignore[return-value]  # the key belongs to one type
+            return self._kept[id(question)]  # type: ignore[return-value]  # a question has answers of one type
         except KeyError:
             made = compute()
-            self._kept[key] = made
+            self._kept[id(question)] = made
             return made
 
     def since(self, period: Period) -> int:
@@ -79,7 +83,9 @@ class Case:
 
     def childbearing(self) -> Truth:
         """Whether the patient can become pregnant; an unclear sex is treated as yes, which asks for a test."""
-        return self.once("childbearing", self._childbearing)
+        if self._fertile is None:
+            self._fertile = self._childbearing()
+        return self._fertile
 
     def _childbearing(self) -> Truth:
         rule = self.rules.childbearing

@@ -1,6 +1,7 @@
 """Why something is unknown: a closed list, each with what it means and what a person can do."""
 
 import enum
+from typing import Self
 
 
 class Reason(enum.Enum):
@@ -68,7 +69,8 @@ class Reason(enum.Enum):
         "repeat the measurement",
     )
 
-    def __new__(cls, code: str, meaning: str, action: str) -> "Reason":
+    def __new__(cls, code: str, meaning: str, action: str) -> Self:
+        """Let the code be the value, and keep the words beside it."""
         member = object.__new__(cls)
         member._value_ = code
         member.meaning = meaning

@@ -106,7 +106,7 @@ def sort_by_patient(document: Document) -> list[PatientRecord]:
             strays["stranger"].append(entered.expression)
         else:
             records[id(owner)].resources[type(resource)].append(entered)
-    document.issues.extend(_stray_issues(strays, bool(found)))
+    document.issues.extend(_stray_issues(strays, has_patient=bool(found)))
     return list(records.values())
 
 
@@ -158,7 +158,7 @@ def _patient_id(entered: Entered, index: int) -> str:
     return f"patient-{index + 1}"
 
 
-def _stray_issues(strays: dict[str, list[str]], has_patient: bool) -> list[Issue]:
+def _stray_issues(strays: dict[str, list[str]], *, has_patient: bool) -> list[Issue]:
     issues = []
     said = {
         "no-subject": "name no subject and are used for nobody",
@@ -205,7 +205,9 @@ def _latest_versions(document: Document) -> list[Entered]:
             continue
         order = _is_newer(entered, other)
         if order is None:
-            issue = Issue(Severity.WARNING, "two-versions", "the same resource stands here twice, differently", entered.expression)
+            issue = Issue(
+                Severity.WARNING, "two-versions", "the same resource stands here twice, differently", entered.expression
+            )
             document.issues.append(issue)
             kept.append(entered)
         elif order:
@@ -228,9 +230,9 @@ def _is_newer(one: Entered, other: Entered) -> bool | None:
     mine, theirs = first.meta, second.meta
     if mine is None or theirs is None:
         return None
-    if mine.version_id and theirs.version_id and mine.version_id != theirs.version_id:
-        if mine.version_id.isdigit() and theirs.version_id.isdigit():
-            return int(mine.version_id) > int(theirs.version_id)
+    one_id, other_id = mine.version_id or "", theirs.version_id or ""
+    if one_id.isdigit() and other_id.isdigit() and int(one_id) != int(other_id):
+        return int(one_id) > int(other_id)
     if mine.last_updated and theirs.last_updated and mine.last_updated != theirs.last_updated:
         return mine.last_updated > theirs.last_updated
     return None

@@ -108,9 +108,7 @@ class ResultWriter:
         entries.append(self._entry("Provenance", provenance_id, provenance, None, ""))
         return entries
 
-    def _entry(
-        self, kind: str, id_: str, resource: dict[str, Any], system: str | None, value: str
-    ) -> dict[str, Any]:
+    def _entry(self, kind: str, id_: str, resource: dict[str, Any], system: str | None, value: str) -> dict[str, Any]:
         if not self._publisher.conditional:
             request = {"method": "PUT", "url": f"{kind}/{id_}"}
             return {"fullUrl": f"urn:uuid:{id_}", "resource": resource, "request": request}
@@ -138,7 +136,12 @@ class ResultWriter:
         study = {"reference": f"ResearchStudy/{screening.trial.key.lower()}"}
         failure = {"coding": [{"system": _STATE_REASON, "code": "screening-failure"}], "text": _why(screening)}
         is_failure = screening.verdict is Verdict.INELIGIBLE
-        resource: dict[str, Any] = {"resourceType": "ResearchSubject", "id": id_, "meta": _META, "extension": extensions}
+        resource: dict[str, Any] = {
+            "resourceType": "ResearchSubject",
+            "id": id_,
+            "meta": _META,
+            "extension": extensions,
+        }
         resource["identifier"] = [{"system": f"{base}/identifier/eligibility-subject", "value": key}]
         if self._is_r4:
             if is_failure:
@@ -249,7 +252,9 @@ class ResultWriter:
             {"role": "source", "what": {"reference": each}} for each in used if _is_reference(each)
         ]
         agent_type = {
-            "coding": [{"system": "http://terminology.hl7.org/CodeSystem/provenance-participant-type", "code": "assembler"}]
+            "coding": [
+                {"system": "http://terminology.hl7.org/CodeSystem/provenance-participant-type", "code": "assembler"}
+            ]
         }
         system, code = (
             ("http://terminology.hl7.org/CodeSystem/v3-DataOperation", "CREATE")
@@ -290,7 +295,9 @@ def _criterion(criterion: Criterion, finding: Finding, *, positive: bool) -> dic
     if observed is not None:
         parts.append({"name": "observed", "valueQuantity": observed})
     references = dict.fromkeys(item.source.versioned for item in judgement.evidence)
-    parts.extend({"name": "evidence", "valueReference": {"reference": each}} for each in references if _is_reference(each))
+    parts.extend(
+        {"name": "evidence", "valueReference": {"reference": each}} for each in references if _is_reference(each)
+    )
     if judgement.reason is not None:
         parts.append({"name": "reason", "valueCode": judgement.reason.value})
     parts.append({"name": "message", "valueString": judgement.message})
@@ -347,10 +354,14 @@ def _remarks(screening: Screening) -> list[dict[str, Any]]:
     if unknown:
         text = f"{unknown} of {len(screening.findings)} atoms are unknown; the criterion parameters say why"
         issues.append({"severity": "warning", "code": "incomplete", "details": {"text": text}})
-    for each in screening.contradictions:
-        issues.append({"severity": "warning", "code": "business-rule", "details": {"text": f"CONTRADICTION: {each.text}"}})
-    for notice in screening.trial.notices:
-        issues.append({"severity": "information", "code": "informational", "details": {"text": notice}})
+    issues.extend(
+        {"severity": "warning", "code": "business-rule", "details": {"text": f"CONTRADICTION: {each.text}"}}
+        for each in screening.contradictions
+    )
+    issues.extend(
+        {"severity": "information", "code": "informational", "details": {"text": each}}
+        for each in screening.trial.notices
+    )
     return issues
 
 

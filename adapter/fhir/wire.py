@@ -156,7 +156,9 @@ def _read_loosely(data: bytes, issues: list[Issue]) -> Document:
     _check_bundle(bundle_type if isinstance(bundle_type, str) else None, is_next, issues)
     entries = loose.get("entry", [])
     if not isinstance(entries, list):
-        raise AdapterError.of(Category.MALFORMED, "bundle-entry", "Bundle.entry is not a list", expression="Bundle.entry")
+        raise AdapterError.of(
+            Category.MALFORMED, "bundle-entry", "Bundle.entry is not a list", expression="Bundle.entry"
+        )
     found = []
     for index, entry in enumerate(entries):
         expression = f"Bundle.entry[{index}]"

@@ -1,1 +1,1 @@
-
+"""From records to facts, by mappings that are data."""

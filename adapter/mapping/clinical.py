@@ -85,7 +85,9 @@ class ClinicalReader:
             for code in codes
         }
         self._lists = {
-            (url, kind.code): name for name, kind in vocabulary.empty_lists.items() for url in vocabulary.systems[kind.system]
+            (url, kind.code): name
+            for name, kind in vocabulary.empty_lists.items()
+            for url in vocabulary.systems[kind.system]
         }
         self._acute = frozenset(vocabulary.acute_encounter_classes)
 
@@ -140,7 +142,11 @@ class ClinicalReader:
             resource = entered.resource
             if not isinstance(resource, fhir.Encounter) or entered.unreadable:
                 continue
-            if not self._acute.intersection(_classes(resource)) or resource.status in (_IN_ERROR, "cancelled", "planned"):
+            if not self._acute.intersection(_classes(resource)) or resource.status in (
+                _IN_ERROR,
+                "cancelled",
+                "planned",
+            ):
                 continue
             reasons = [*resource.reason_code]
             reasons.extend(value.concept for each in resource.reason for value in each.value if value.concept)

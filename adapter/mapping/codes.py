@@ -125,7 +125,7 @@ class CodeIndex:
         return found if len(found) < 2 else _one_role_each(found)  # noqa: PLR2004 (one needs no choosing)
 
     def memberships(self, concept: fhir.CodeableConcept | None) -> tuple[Membership, ...]:
-        """Give the value sets a concept's codings belong to; a coding that proves one outweighs one that suggests it."""
+        """Give the value sets a concept's codings belong to; a coding that proves one outweighs one that suggests."""
         if concept is None:
             return ()
         if len(concept.coding) == 1:

@@ -162,11 +162,20 @@ class MedicationReader:
         if quantity.value is None or not Decimal(0) < quantity.value < Decimal(10000):
             return None
         unit = quantity.code or quantity.unit or ""
-        return quantity.value if unit in self._units or (quantity.unit or "") in self._units and not quantity.code else None
+        return (
+            quantity.value
+            if unit in self._units or ((quantity.unit or "") in self._units and not quantity.code)
+            else None
+        )
 
     def _administrations_a_day(self, dosage: fhir.Dosage) -> Decimal | None:
         timing = dosage.timing
-        as_needed = (dosage.as_needed_boolean, dosage.as_needed_codeable_concept, dosage.as_needed, *dosage.as_needed_for)
+        as_needed = (
+            dosage.as_needed_boolean,
+            dosage.as_needed_codeable_concept,
+            dosage.as_needed,
+            *dosage.as_needed_for,
+        )
         if timing is None or any(each not in (None, False) for each in as_needed):
             return None
         repeat = timing.repeat
@@ -241,7 +250,11 @@ def _stated(resource: fhir.MedicationStatement, status: str) -> _Course | None:
     start = _moment(period.start) if period is not None else _moment(resource.effective_date_time)
     end = _moment(period.end) if period is not None else None
     if status == "recorded":
-        adherence = {each.code for each in resource.adherence.code.coding} if resource.adherence and resource.adherence.code else set()
+        adherence = (
+            {each.code for each in resource.adherence.code.coding}
+            if resource.adherence and resource.adherence.code
+            else set()
+        )
         if "not-taking" in adherence:
             return _Course(Exposure.NOT_TAKEN, start, end)
         status = "active" if not adherence or adherence <= {"taking"} else "unknown"

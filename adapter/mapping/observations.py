@@ -62,7 +62,10 @@ class ObservationReader:
         fasting = vocabulary.fasting_status
         self._fasting_codes = {(url, fasting.code) for url in vocabulary.systems[fasting.system]}
         self._fasting_answers = {
-            (url, code) for system, codes in fasting.answers.items() for url in vocabulary.systems[system] for code in codes
+            (url, code)
+            for system, codes in fasting.answers.items()
+            for url in vocabulary.systems[system]
+            for code in codes
         }
 
     def read(self, entries: list[Entered]) -> dict[str, list[Result]]:
@@ -267,7 +270,9 @@ class ObservationReader:
                     reading = units.read(fhir.Quantity(row.high, code=row.unit, system="http://unitsofmeasure.org"))
                     population = Population(row.sex) if row.sex else Population.ANYONE
                     high = reading.bounds.high if reading.bounds else None
-                    ranges.append(ReferenceRange(high, population, sent=f"{plain(row.high)} {row.unit}", from_site=True))
+                    ranges.append(
+                        ReferenceRange(high, population, sent=f"{plain(row.high)} {row.unit}", from_site=True)
+                    )
         return tuple(ranges)
 
     def _is_normal(self, each: fhir.ObservedRange) -> bool:
@@ -392,6 +397,10 @@ def _ages(age: fhir.Range | None) -> tuple[Decimal | None, Decimal | None]:
 
 
 def _years(quantity: fhir.Quantity | None) -> Decimal | None:
-    if quantity is None or quantity.value is None or (quantity.code or quantity.unit) not in ("a", "years", "year", "yr"):
+    if (
+        quantity is None
+        or quantity.value is None
+        or (quantity.code or quantity.unit) not in ("a", "years", "year", "yr")
+    ):
         return None
     return quantity.value

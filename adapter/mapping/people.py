@@ -15,6 +15,8 @@ BIRTH_SEX = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-birthsex"
 _ATOM = re.compile(r"[A-Za-z0-9]+-[IE]\d+[A-Za-z0-9-]*", re.ASCII)
 _ANSWERED = frozenset(("completed", "amended"))
 _USABLE = frozenset(("final", "amended", "corrected"))
+YesNo = dict[tuple[str, str], bool]
+"""(system, code) of a yes and of a no."""
 
 
 def person(record: PatientRecord, vocabulary: Vocabulary) -> Person:
@@ -59,7 +61,11 @@ def attestations(responses: list[Entered], observations: list[Entered], yes_no: 
     found: dict[str, list[Attestation]] = {}
     for entered in responses:
         resource = entered.resource
-        if not isinstance(resource, fhir.QuestionnaireResponse) or resource.status not in _ANSWERED or entered.unreadable:
+        if (
+            not isinstance(resource, fhir.QuestionnaireResponse)
+            or resource.status not in _ANSWERED
+            or entered.unreadable
+        ):
             continue
         when = parse_moment(resource.authored) if resource.authored else None
         author = _named(resource.author)
@@ -76,7 +82,7 @@ def attestations(responses: list[Entered], observations: list[Entered], yes_no: 
         atoms = [each.code for each in resource.code.coding if each.code and _ATOM.fullmatch(each.code)]
         if not atoms:
             continue
-        says_yes = _says(resource.value_boolean, resource.value_codeable_concept, yes_no)
+        says_yes = _says(resource, resource.value_codeable_concept, yes_no)
         author = next((name for each in resource.performer if (name := _named(each)) is not None), None)
         when = parse_moment(resource.effective_date_time or resource.effective_instant or resource.issued or "")
         if says_yes is not None and author is not None and when is not None:
@@ -95,14 +101,10 @@ def _answers(items: tuple[fhir.Item, ...], yes_no: YesNo) -> list[tuple[str, boo
             continue
         answer = item.answer[0]
         concept = fhir.CodeableConcept((answer.value_coding,)) if answer.value_coding is not None else None
-        says = _says(answer.value_boolean, concept, yes_no)
+        says = _says(answer, concept, yes_no)
         if says is not None:
             found.append((item.link_id, says))
     return found
-
-
-YesNo = dict[tuple[str, str], bool]
-"""(system, code) of a yes and of a no."""
 
 
 def yes_no_codes(vocabulary: Vocabulary) -> YesNo:
@@ -116,7 +118,8 @@ def yes_no_codes(vocabulary: Vocabulary) -> YesNo:
     }
 
 
-def _says(flag: bool | None, concept: fhir.CodeableConcept | None, yes_no: YesNo) -> bool | None:
+def _says(answer: fhir.Answer | fhir.Observation, concept: fhir.CodeableConcept | None, yes_no: YesNo) -> bool | None:
+    flag = answer.value_boolean
     if flag is not None:
         return flag
     if concept is None:

@@ -40,7 +40,7 @@ class UnitReader:
         if quantity is None or quantity.value is None:
             return Reading("no value", problem=Reason.ABSENT_REASON)
         value = quantity.value
-        if not value.is_finite() or abs(value.adjusted()) > _LARGEST_EXPONENT and value != 0:
+        if not value.is_finite() or (abs(value.adjusted()) > _LARGEST_EXPONENT and value != 0):
             return Reading("a number out of any range", problem=Reason.IMPLAUSIBLE)
         printed = quantity.unit or quantity.code or ""
         comparator = quantity.comparator
@@ -64,9 +64,7 @@ class UnitReader:
         """Read a number that came without a unit, as scores do."""
         return self.read(fhir.Quantity(value=value))
 
-    def _is_plausible(
-        self, value: Decimal, converted: Decimal, unit: str, quantity: fhir.Quantity, code: str
-    ) -> bool:
+    def _is_plausible(self, value: Decimal, converted: Decimal, unit: str, quantity: fhir.Quantity, code: str) -> bool:
         measure = self.measure
         limits = measure.plausible.get(unit)
         if limits is not None and not limits[0] <= converted <= limits[1]:

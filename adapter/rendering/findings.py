@@ -60,8 +60,6 @@ def _tail(atom: str, judgement: Judgement) -> bytes:
 
 
 def _evidence(item: Evidence) -> dict[str, str]:
-    said = {"reference": item.source.versioned, "sent": item.sent}
-    for name, value in (("on", item.on), ("compared", item.compared), ("conversion", item.conversion), ("note", item.note)):
-        if value is not None:
-            said[name] = value
-    return said
+    more = {"on": item.on, "compared": item.compared, "conversion": item.conversion, "note": item.note}
+    said = {name: value for name, value in more.items() if value is not None}
+    return {"reference": item.source.versioned, "sent": item.sent, **said}

@@ -1,4 +1,4 @@
-"""The table people read: per patient and trial the verdict, what is against, what is missing, what a person must judge."""
+"""The table people read: per patient and trial the verdict, what is against, what is missing, what to judge."""
 
 import shutil
 from collections.abc import Iterable
@@ -22,7 +22,14 @@ def print_table(rows: Iterable[tuple[str, str, Screening]], titles: dict[str, st
     width = shutil.get_terminal_size((_WIDE, 40)).columns if stream.isatty() else _WIDE
     console = Console(file=stream, width=width, highlight=False, soft_wrap=False)
     table = Table(expand=True, show_lines=True)
-    for name, ratio in (("Patient", 3), ("Trial", 2), ("Verdict", 3), ("Against", 8), ("Missing, would decide", 6), ("For a person", 3)):
+    for name, ratio in (
+        ("Patient", 3),
+        ("Trial", 2),
+        ("Verdict", 3),
+        ("Against", 8),
+        ("Missing, would decide", 6),
+        ("For a person", 3),
+    ):
         table.add_column(name, ratio=ratio, overflow="fold")
     before = None
     for file, patient, screening in rows:
@@ -82,10 +89,12 @@ def for_a_person(screening: Screening) -> str:
 
 
 def _open(screening: Screening) -> list[tuple[Criterion, Atom]]:
-    found = []
+    found: list[tuple[Criterion, Atom]] = []
     for criterion, truth in zip(screening.trial.criteria, screening.criteria, strict=True):
         if truth is Truth.UNKNOWN:
-            found.extend((criterion, atom) for atom in criterion.atoms if screening.by_atom[atom.id].truth is Truth.UNKNOWN)
+            found.extend(
+                (criterion, atom) for atom in criterion.atoms if screening.by_atom[atom.id].truth is Truth.UNKNOWN
+            )
     return found
 
 

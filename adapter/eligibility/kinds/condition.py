@@ -221,7 +221,7 @@ class ConditionClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, t
         evidence = shown(condition)
         if self.confirmed and condition.verification is Verification.ABSENT:
             return Outcome.open(Reason.VERIFY, f"{condition.label} is not marked as confirmed", evidence)
-        if doubt is not None:
+        if doubt is not None and self.gives is None:
             return Outcome.open(doubt, f"{condition.label}: {doubt.meaning}", evidence)
         return self._matched(message, evidence)
 
@@ -250,9 +250,9 @@ class ConditionClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, t
 
 
 def has_rival(names: Sequence[str], case: Case) -> Condition | None:
-    """Give a confirmed, active condition of another diagnosis, where one is on record."""
+    """Give an active condition of another diagnosis that nobody doubts, where one is on record."""
     records: Iterable[Condition] = (each for name in names for each in case.facts.conditions.get(name, ()))
     for each in records:
-        if each.verification is Verification.CONFIRMED and phase(each, case.as_of) is Phase.ACTIVE:
+        if each.verification in _CERTAIN and phase(each, case.as_of) is Phase.ACTIVE:
             return each
     return None

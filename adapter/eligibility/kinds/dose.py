@@ -5,11 +5,10 @@ from decimal import Decimal
 import msgspec
 
 from adapter.eligibility.case import Case
-from adapter.eligibility.facts import Exposure, Medication
+from adapter.eligibility.facts import Exposure, Medication, Result
 from adapter.eligibility.finding import Evidence, Judgement, unknown
 from adapter.eligibility.kinds.medication import Stay, shown, stay
 from adapter.eligibility.kinds.selection import Answered, evidence_of, newest
-from adapter.eligibility.facts import Result
 from adapter.eligibility.reason import Reason
 from adapter.eligibility.truth import Truth
 from adapter.eligibility.values import Bounds, Limits, Period, rounded
@@ -18,6 +17,8 @@ from adapter.eligibility.values import Bounds, Limits, Period, rounded
 class DailyDosePerWeight(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="daily-dose"):
     """All products of a class together, units a day and kg, lie within the limits now; with ``stable`` all the time."""
 
+    input: str
+    """What is computed, by its name among the inputs."""
     medication: tuple[str, ...]
     weight: str
     weight_window: Period

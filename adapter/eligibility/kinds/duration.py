@@ -95,18 +95,22 @@ class Duration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
         signs: list[tuple[int, Evidence]] = []
         as_of = case.as_of
         for name in self.earlier.conditions:
-            for condition in case.facts.conditions.get(name, ()):
-                if condition.verification in (Verification.CONFIRMED, Verification.ABSENT):
-                    signs.append((_begin(condition, case)[1], shown(condition, "earlier sign")))
+            signs.extend(
+                (_begin(each, case)[1], shown(each, "earlier sign"))
+                for each in case.facts.conditions.get(name, ())
+                if each.verification in (Verification.CONFIRMED, Verification.ABSENT)
+            )
         for name in self.earlier.medications:
             for drug in case.facts.medications.get(name, ()):
                 counts = drug.exposure in (Exposure.TAKEN, Exposure.ORDERED) and drug.start is not None
                 if counts and as_of.has_begun(drug.start) is Truth.MET:
                     signs.append((as_of.days(drug.start)[1], shown_medication(drug, "earlier sign")))
         for clause in self.earlier.values:
-            for result in case.facts.results.get(clause.value, ()):
-                if result.role in clause.roles and self._is_diagnostic(result, clause, case):
-                    signs.append((as_of.days(result.when)[1], evidence_of(result, "earlier sign")))
+            signs.extend(
+                (as_of.days(each.when)[1], evidence_of(each, "earlier sign"))
+                for each in case.facts.results.get(clause.value, ())
+                if each.role in clause.roles and self._is_diagnostic(each, clause, case)
+            )
         if not signs:
             return None, ()
         day, evidence = min(signs, key=lambda sign: (sign[0], sign[1].source.reference))

@@ -4,6 +4,8 @@ import msgspec
 
 from adapter.eligibility.case import Case
 from adapter.eligibility.finding import Evidence, Judgement, unknown
+from adapter.eligibility.kinds.condition import ConditionClause, Phase, phase
+from adapter.eligibility.kinds.condition import shown as shown_condition
 from adapter.eligibility.kinds.selection import evidence_of
 from adapter.eligibility.reason import Reason
 from adapter.eligibility.truth import Truth
@@ -13,9 +15,12 @@ from adapter.eligibility.values import Period
 class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="ask"):
     """A reviewer's question; what the record holds for it is shown and decides nothing."""
 
-    question: str
+    question: str = ""
+    """The atom's ``ask``."""
     shows: tuple[str, ...] = ()
     """Inputs whose latest results the reviewer should see."""
+    conditions: tuple[str, ...] = ()
+    """Value sets whose standing conditions the reviewer should see."""
     window: Period | None = None
     missing: Reason | None = None
     """What it is called when none of ``shows`` is on record; None: still the reviewer's."""
@@ -35,6 +40,9 @@ class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="ki
             older = older or len(known) > len(inside)
             latest = max((case.as_of.days(each.when)[0] for each in inside), default=0)
             evidence.extend(evidence_of(each) for each in inside if case.as_of.days(each.when)[0] == latest)
+        for name in self.conditions:
+            standing = [each for each in case.facts.conditions.get(name, ()) if phase(each, case.as_of) is Phase.ACTIVE]
+            evidence.extend(shown_condition(each) for each in standing)
         window = self.window.text if self.window else None
         if self.shows and not evidence and self.missing is not None:
             reason = Reason.STALE if older else self.missing
@@ -45,7 +53,8 @@ class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="ki
 class Consent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="consent"):
     """A research consent to this trial: shown to the reviewer, who alone can say that it was free and informed."""
 
-    question: str
+    question: str = ""
+    """The atom's ``ask``."""
 
     def judge(self, case: Case) -> Judgement:
         """A form on file is evidence for the reviewer and never an answer."""
@@ -64,6 +73,8 @@ class OtherStudy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
     """The key of this trial: a ResearchSubject that names it is not another study."""
     taking_part: tuple[str, ...]
     perhaps: tuple[str, ...]
+    hint: ConditionClause | None = None
+    """Records that speak of some study without naming it: shown, never an answer."""
 
     def judge(self, case: Case) -> Judgement:
         """Studies outside this record system are not seen, so silence says nothing."""
@@ -87,6 +98,11 @@ class OtherStudy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
                 open_question.append(shown)
         if open_question:
             return unknown(Reason.NOEVIDENCE, "is considered for another study", tuple(open_question))
+        hint = self.hint.weigh(case) if self.hint is not None else None
+        if hint is not None:
+            return unknown(
+                hint.reason or Reason.NOEVIDENCE, f"{hint.message}; which study it is about is not said", hint.evidence
+            )
         return unknown(Reason.NOEVIDENCE, "no record of another study; others may not be in this system")
 
 

@@ -34,6 +34,10 @@ class Presumptive(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     against: tuple[Tests, ...]
     """A negative of these, on the same day or later where ``later``, contradicts it."""
     later: bool = True
+    gives: Reason | None = None
+    """What an unopposed positive leads to instead of met."""
+    rebutted: Reason | None = Reason.CONFLICT
+    """What an opposed positive leads to; None: it says nothing any more."""
 
 
 class Infection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="infection"):
@@ -46,7 +50,7 @@ class Infection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     suggestive: tuple[Tests, ...] = ()
     """A positive proves nothing alone but forbids a no (VERIFY)."""
     ruled_out_by: tuple[tuple[Tests, ...], ...] = ()
-    """Groups: in each the latest result must be negative and fresh."""
+    """Groups, all of which must be ruled out: in each, of one of its tests the latest result is negative and fresh."""
     window: Period | None = None
     """How fresh a negative must be."""
     open_ended: bool = False
@@ -74,20 +78,20 @@ class Infection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
         return [_positive(tests, case, None) for tests in self.conclusive]
 
     def _presumptive(self, case: Case) -> list[Outcome | None]:
-        outcomes: list[Outcome | None] = []
-        for rule in self.presumptive:
-            for result in rule.positive.results(case):
-                if not _answers(result, Answer.POSITIVE):
-                    continue
-                rebuttal = self._rebuttal(result, rule, case)
-                if rebuttal is None:
-                    outcomes.append(Outcome.yes(_said(result), evidence_of(result)))
-                else:
-                    said = f"{_said(result)}, and {_said(rebuttal)}"
-                    shown = (evidence_of(result), evidence_of(rebuttal))
-                    outcomes.append(Outcome(Truth.UNKNOWN, Reason.CONFLICT, said, shown))
-        rebutted = [each for each in outcomes if each is not None and each.truth is Truth.UNKNOWN]
-        return list(rebutted) if rebutted else outcomes
+        return [self._one_presumptive(rule, case) for rule in self.presumptive]
+
+    def _one_presumptive(self, rule: Presumptive, case: Case) -> Outcome | None:
+        """Judge by the latest positive: an older one says nothing more."""
+        positives = [each for each in rule.positive.results(case) if _answers(each, Answer.POSITIVE)]
+        if not positives:
+            return None
+        latest = max(positives, key=lambda each: case.as_of.days(each.when))
+        rebuttal = self._rebuttal(latest, rule, case)
+        if rebuttal is not None:
+            said = f"{_said(latest)}, and {_said(rebuttal)}"
+            shown = (evidence_of(latest), evidence_of(rebuttal))
+            return Outcome(Truth.UNKNOWN, rule.rebutted, said, shown) if rule.rebutted is not None else None
+        return _of_positives(positives, case, rule.gives)
 
     @staticmethod
     def _rebuttal(positive: Result, rule: Presumptive, case: Case) -> Result | None:
@@ -105,8 +109,8 @@ class Infection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
         evidence: list[Evidence] = []
         said = []
         for group in self.ruled_out_by:
-            results = [each for tests in group for each in tests.results(case)]
-            choice = newest(results, case, self.window, _is_negative)
+            choices = [newest(tests.results(case), case, self.window, _is_negative) for tests in group]
+            choice = next((each for each in choices if each.truth is Truth.MET), choices[0])
             evidence.extend(evidence_of(each) for each in choice.deciding)
             if choice.truth is not Truth.MET:
                 reason = choice.reason or Reason.NODATA
@@ -145,8 +149,10 @@ def _is_negative(result: Result) -> Answered:
 
 def _positive(tests: Tests, case: Case, gives: Reason | None) -> Outcome | None:
     found = [each for each in tests.results(case) if _answers(each, Answer.POSITIVE)]
-    if not found:
-        return None
+    return _of_positives(found, case, gives) if found else None
+
+
+def _of_positives(found: list[Result], case: Case, gives: Reason | None) -> Outcome:
     shown = tuple(evidence_of(each) for each in found)
     undated = [each for each in found if case.as_of.has_begun(each.when) is not Truth.MET]
     if len(undated) == len(found) and found[0].when is not None:

@@ -162,7 +162,9 @@ def _covers(counting: list[tuple[Medication, Stay]], opens: int, today: int, gap
     return reached >= today
 
 
-class OnlyReplacement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="only-replacement"):
+class OnlyReplacement(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="only-replacement"
+):
     """The drugs of a class that are taken now are all ones given as hormone replacement, in replacement doses."""
 
     medication: tuple[str, ...]

@@ -80,6 +80,8 @@ class Pregnancy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     """How long the status "pregnant" is believed."""
     positive_window: Period
     negative_window: Period
+    denied_by: ConditionClause | None = None
+    """Fresh records that say the patient is not pregnant: they weigh like a negative test."""
     wish: bool = False
     """Whether the sentence asks for the wish too, which only the patient can answer."""
     status_roles: tuple[str, ...] = ()
@@ -106,7 +108,7 @@ class Pregnancy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
         fresh = case.since(self.negative_window)
         not_pregnant = [each for each in status.negative if case.as_of.days(each.when)[0] >= fresh]
         for_it = _shown(pregnant, positive_test.positive)
-        against = _shown(not_pregnant, negative_test.negative)
+        against = _shown(not_pregnant, negative_test.negative) + self._denials(case)
         shows = diagnosis is not None and diagnosis.truth is Truth.MET
         fertile = case.childbearing()
         if (shows or for_it) and fertile is Truth.NOT_MET:
@@ -121,6 +123,12 @@ class Pregnancy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
         if for_it:
             return Judgement(Truth.MET, None, f"{for_it[0].sent} ({for_it[0].source.words})", for_it)
         return self._without_sign(case, fertile, diagnosis, (negative_test, positive_test, status), against)
+
+    def _denials(self, case: Case) -> tuple[Evidence, ...]:
+        if self.denied_by is None:
+            return ()
+        denial = self.denied_by.weigh(case)
+        return denial.evidence if denial is not None and denial.truth is Truth.MET else ()
 
     def _without_sign(
         self,

@@ -1,4 +1,4 @@
-"""Sentences about what the record shows: diseases, drugs, procedures, encounters, past values, and their combinations."""
+"""Sentences about what the record shows: diseases, drugs, procedures, encounters, past values, combined."""
 
 from typing import Literal, assert_never
 
@@ -23,7 +23,7 @@ class ProcedureClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, t
     procedure: tuple[str, ...]
     within: Period | None = None
     older: Reason = Reason.DATE
-    """What a procedure before the window, or without a date, leads to."""
+    """What a procedure before the window leads to; one without a date is always DATE."""
     at_eye: bool = False
     """Whether the body site must be an eye."""
     gives: Reason | None = None
@@ -46,7 +46,7 @@ class ProcedureClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, t
         if begun is Truth.NOT_MET:
             return None
         doubt = next((each.doubt for each in mine if each.doubt is not None), None)
-        if all(each.doubt is not None for each in mine) and doubt is not None:
+        if all(each.doubt is not None for each in mine) and doubt is not None and self.gives is None:
             return Outcome.open(doubt, f"{record.label}: {doubt.meaning}", evidence)
         if self.at_eye and not record.at_eye:
             return Outcome.open(
@@ -58,7 +58,7 @@ class ProcedureClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, t
             first, last = case.as_of.days(record.when)
             opens = case.since(self.within)
             if first < opens:
-                reason = self.older if record.when is None or last < opens else Reason.DATE
+                reason = self.older if last < opens else Reason.DATE
                 return Outcome.open(reason, f"{record.label} is not shown within {self.within}", evidence)
         said = f"{record.label} was done ({record.source.words})"
         if self.gives is not None:
@@ -176,6 +176,8 @@ class AllClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
         if len(spoken) < len(outcomes):
             if self.partial is None or not spoken:
                 return None
+            if not holds:
+                return weigh_together(undecided)
             return Outcome(Truth.UNKNOWN, self.partial, f"{message}; the rest is not on record", evidence)
         worst = weigh_together(undecided)
         return Outcome(Truth.UNKNOWN, worst.reason if worst else None, message, evidence)

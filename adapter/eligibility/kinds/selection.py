@@ -151,8 +151,6 @@ def words_of(result: Result) -> str:
     number = bounds.low if bounds.low is not None else bounds.high
     sign = ""
     if bounds.low != bounds.high:
-        if bounds.low is None:
-            sign = "<" if bounds.high_open else "<="
-        else:
-            sign = ">" if bounds.low_open else ">="
+        below, above = ("<" if bounds.high_open else "<="), (">" if bounds.low_open else ">=")
+        sign = below if bounds.low is None else above
     return f"{sign}{rounded(number)}{unit}" if number is not None else result.sent

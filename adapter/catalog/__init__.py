@@ -1,0 +1,1 @@
+"""Trials and mappings as data: loaded, checked together, compiled once."""
