@@ -104,12 +104,13 @@ def decide(trial: Trial, case: Case, *, attestation_lasts: Period) -> Screening:
 def _same_as(trial: Trial, name: str, whole: Truths, findings: Mapping[str, Finding]) -> Judgement:
     """Answer as another criterion was decided; unknown for the reason that tells most of its open atoms."""
     truth = whole[name]
-    said = f"as {name}"
-    if truth is not Truth.UNKNOWN:
-        return Judgement(truth, None, said)
     atoms = next(criterion.atoms for criterion in trial.criteria if criterion.id == name)
-    reasons = [findings[atom.id].judgement.reason for atom in atoms]
-    return unknown(most_telling(each for each in reasons if each is not None), said)
+    judgements = [findings[atom.id].judgement for atom in atoms]
+    evidence = tuple({item: None for each in judgements for item in each.evidence})
+    if truth is not Truth.UNKNOWN:
+        return Judgement(truth, None, f"as {name}, which is {truth.word.replace('-', ' ')}", evidence)
+    reasons = [each.reason for each in judgements if each.reason is not None]
+    return unknown(most_telling(reasons), f"as {name}, which is unknown", evidence)
 
 
 def _attested(atom: Atom, judgement: Judgement, case: Case, lasts: Period) -> Judgement:

@@ -198,20 +198,31 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         all_ends = (self.at_least, self.more_than, self.at_most, self.less_than)
         return tuple(end for end in all_ends if end is not None)
 
-    def phrase(self, unit: str, truth: Truth) -> str:
-        """Say what was found of a value against these limits: ``at least 7.5 %``, ``below 7.5 %``."""
+    def phrase(self, unit: str, truth: Truth, value: Bounds) -> str:
+        """Say what was found of ``value`` against these limits: ``at least 7.5 %``, or the one limit it breaks.
+
+        >>> Limits(at_least=Decimal(18), at_most=Decimal(75)).phrase("years", Truth.NOT_MET, Bounds.exactly(Decimal(77)))
+        'above 75 years'
+        """
         words = [
             (self.at_least, "at least", "below"),
             (self.more_than, "above", "not above"),
             (self.at_most, "at most", "above"),
             (self.less_than, "below", "not below"),
         ]
-        set_words = [(end, yes, no) for end, yes, no in words if end is not None]
-        if truth is Truth.NOT_MET and len(set_words) == 1:
-            end, _, no = set_words[0]
-            return f"{no} {plain(end)} {unit}".rstrip()
-        said = " and ".join(f"{yes} {plain(end)}" for end, yes, _ in set_words)
-        return f"{'not ' if truth is Truth.NOT_MET else ''}{said} {unit}".rstrip()
+        said = " and ".join(f"{yes} {plain(end)}" for end, yes, _ in words if end is not None)
+        if truth is Truth.NOT_MET:
+            alone = (
+                Limits(at_least=self.at_least),
+                Limits(more_than=self.more_than),
+                Limits(at_most=self.at_most),
+                Limits(less_than=self.less_than),
+            )
+            broken = (limit.hold(value) is Truth.NOT_MET for limit in alone)
+            ends = ((end, no) for (end, _, no), breaks in zip(words, broken, strict=True) if end is not None and breaks)
+            end, no = next(ends, (None, f"not {said}"))
+            said = no if end is None else f"{no} {plain(end)}"
+        return f"{said} {unit}".rstrip()
 
 
 def plain(number: Decimal) -> str:

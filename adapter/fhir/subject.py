@@ -15,7 +15,7 @@ import msgspec
 
 from adapter.eligibility.decide import Screening, Verdict, favour, signs_of
 from adapter.eligibility.facts import Result, Source
-from adapter.eligibility.finding import Finding
+from adapter.eligibility.finding import Finding, Judgement
 from adapter.eligibility.reason import Reason
 from adapter.eligibility.trial import Criterion, Trial
 from adapter.eligibility.truth import Truth, negation
@@ -65,7 +65,7 @@ class ResultWriter:
         self._version = version
         self._is_r4 = version is FhirVersion.R4
         self._publisher = publisher
-        self._silent: dict[tuple[str, str], msgspec.Raw] = {}
+        self._silent: dict[tuple[str, Judgement], msgspec.Raw] = {}
         self._requirements = {
             name: msgspec.Raw(_encode(_data_requirement(each))) for name, each in requirements.items()
         }
@@ -221,7 +221,7 @@ class ResultWriter:
                 finding = screening.by_atom[atom.id]
                 judgement = finding.judgement
                 if not judgement.evidence:
-                    key = (atom.id, judgement.message)
+                    key = (atom.id, judgement)
                     kept = self._silent.get(key)
                     if kept is None:
                         kept = msgspec.Raw(_encode(_criterion(criterion, finding, positive=signs[atom.id])))

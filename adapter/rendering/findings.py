@@ -16,7 +16,7 @@ class FindingLines:
 
     def __init__(self, versions: dict[str, str]) -> None:
         self._versions = versions
-        self._tails: dict[tuple[str, str, str], bytes] = {}
+        self._tails: dict[tuple[str, str, Judgement], bytes] = {}
 
     def lines(self, patient: str, screening: Screening) -> Iterator[bytes]:
         """Give the finding lines of one patient and trial in the trial's order, the verdict line last."""
@@ -27,7 +27,7 @@ class FindingLines:
             if judgement.evidence:
                 tail = _tail(finding.atom, judgement)
             else:
-                kept = (key, finding.atom, judgement.message)
+                kept = (key, finding.atom, judgement)
                 tail = self._tails.get(kept) or _tail(finding.atom, judgement)
                 self._tails[kept] = tail
             yield b"%b,%b\n" % (head, tail)

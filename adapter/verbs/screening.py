@@ -50,7 +50,7 @@ def run(options: argparse.Namespace, catalog: Catalog) -> int:
         case "bundle":
             _write_bundles(out, reader.screened(), _writer(options, catalog, trials), as_of)
         case _:
-            _write_table(out, reader.screened(), catalog)
+            _write_table(out, reader.screened())
     return SET_ASIDE if reader.set_aside else DONE
 
 
@@ -187,20 +187,19 @@ def _write_bundles(out: Path | None, screened: Iterable[Screened], writer: Resul
     sys.stdout.buffer.flush()
 
 
-def _write_table(out: Path | None, screened: Iterable[Screened], catalog: Catalog) -> None:
+def _write_table(out: Path | None, screened: Iterable[Screened]) -> None:
     from adapter.rendering.table import print_table  # noqa: PLC0415 (rich is needed for tables only)
 
-    titles = {name: each.title for name, each in catalog.mappings.inputs.items()}
     rows = [(each.file, each.patient.patient, screening) for each in screened for screening in each.patient.screenings]
     if out is None:
-        print_table(rows, titles, sys.stdout)
+        print_table(rows, sys.stdout)
         return
 
     def fill(stream: IO[bytes]) -> None:
         import io  # noqa: PLC0415 (the same)
 
         with io.TextIOWrapper(stream, encoding="utf-8", write_through=True) as text:
-            print_table(rows, titles, text)
+            print_table(rows, text)
             text.detach()
 
     _whole(out / "table.txt", fill)

@@ -75,7 +75,8 @@ def shown(condition: Condition, note: str | None = None) -> Evidence:
     begin = condition.onset or condition.asserted or condition.recorded
     if condition.abated is not None:
         states += f", until {condition.abated.text[:10]}"
-    return Evidence(condition.source, f"{condition.label} ({states})", begin.text if begin else None, note=note)
+    code = f", {condition.codes[0]}" if condition.codes else ""
+    return Evidence(condition.source, f"{condition.label}{code} ({states})", begin.text if begin else None, note=note)
 
 
 class ConditionClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="clause", tag="condition"):

@@ -99,7 +99,9 @@ class DailyDosePerWeight(msgspec.Struct, frozen=True, forbid_unknown_fields=True
         truth = Truth.MET if holds else Truth.NOT_MET
         said = f"{self.label} {rounded(doses[-1])} {self.unit}"
         if self.stable is None:
-            return Judgement(truth, None, f"{said} is {self.limits.phrase(self.unit, truth)}", evidence)
+            return Judgement(
+                truth, None, f"{said} is {self.limits.phrase(self.unit, truth, Bounds.exactly(doses[-1]))}", evidence
+            )
         how = "stable" if holds else "not stable"
         return Judgement(truth, None, f"{said}, {how} over the last {self.stable}", evidence, window)
 

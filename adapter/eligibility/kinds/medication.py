@@ -33,7 +33,8 @@ def shown(medication: Medication, note: str | None = None) -> Evidence:
     }[medication.exposure]
     until = f", until {medication.end.text[:10]}" if medication.end else ""
     when = medication.start.text if medication.start else None
-    return Evidence(medication.source, f"{medication.label} ({words}{until})", when, note=note)
+    code = f", {medication.codes[0]}" if medication.codes else ""
+    return Evidence(medication.source, f"{medication.label}{code} ({words}{until})", when, note=note)
 
 
 class Stay(msgspec.Struct, frozen=True):

@@ -34,12 +34,13 @@ class Age(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="ki
         birth = person.birth.text if person.birth else ""
         evidence = (Evidence(person.source, f"born {birth}"),)
         low, high = age
-        truth = self.limits.hold(Bounds(Decimal(low), Decimal(high)))
+        bounds = Bounds(Decimal(low), Decimal(high))
+        truth = self.limits.hold(bounds)
         if truth is Truth.UNKNOWN:
             said = f"age is {low} or {high}: the date of birth is not complete"
             return unknown(Reason.DATE, said, evidence)
         years = str(low) if low == high else f"{low} to {high}"
-        return Judgement(truth, None, f"age {years} years is {self.limits.phrase('years', truth)}", evidence)
+        return Judgement(truth, None, f"age {years} years is {self.limits.phrase('years', truth, bounds)}", evidence)
 
 
 class Quantity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="quantity"):
@@ -117,7 +118,7 @@ class Quantity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
         value = f"{first.words} {self.unit}".rstrip()
         if truth is Truth.UNKNOWN:
             return unknown(Reason.COMPARATOR, f"{self.label} {value} can lie on both sides", evidence, self._window)
-        said = f"{self.label} {value}, {first.how}, is {self.limits.phrase(self.unit, truth)}"
+        said = f"{self.label} {value}, {first.how}, is {self.limits.phrase(self.unit, truth, first.bounds)}"
         if first.unrounded is not None and self.limits.hold(Bounds.exactly(first.unrounded)) is not truth:
             said += "; borderline: unrounded it would not be"
         return Judgement(truth, None, said, evidence, self._window)
@@ -159,7 +160,9 @@ class Quantity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
             ranges = matching(result.ranges, case, result)
             limit = next(each for each in ranges if each.high is not None)
             site = ", the site's table" if limit.from_site else ""
-            words = self.limits.phrase(f"times the upper limit {limit.sent}{site}", truth)
+            high = limit.high or Decimal(1)
+            times = (result.bounds or Bounds(None, None)).map(lambda end: end / high)
+            words = self.limits.phrase(f"times the upper limit {limit.sent}{site}", truth, times)
             return said + words + self._borderline(result, self.limits.map(lambda end: end * (limit.high or end)))
         limits = self.equivalent.get(result.unit or "")
         unit = (result.unit or "") if limits is not None else self.unit
@@ -167,7 +170,12 @@ class Quantity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
         converted = ""
         if result.conversion is not None:
             converted = f" ({result.conversion})"
-        return said + limits.phrase(unit, truth) + converted + self._borderline(result, limits)
+        return (
+            said
+            + limits.phrase(unit, truth, result.bounds or Bounds(None, None))
+            + converted
+            + self._borderline(result, limits)
+        )
 
     @staticmethod
     def _borderline(result: Result, limits: Limits) -> str:
@@ -286,7 +294,7 @@ class Sustained(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
                 break
             if ordered[0] - day >= self.apart:
                 count = sum(1 for each in ordered if each >= day)
-                said = f"{self.label} is {self.limits.phrase(self.unit, Truth.MET)} on {count} days over"
+                said = f"{self.label} is {self.limits.phrase(self.unit, Truth.MET, Bounds(None, None))} on {count} days over"
                 return Judgement(
                     Truth.MET, None, f"{said} {ordered[0] - day} days, every one", evidence, self.reach.text
                 )
