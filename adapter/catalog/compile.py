@@ -179,6 +179,7 @@ class _Compiler:
         derive = self._derivation(mapped.derive) if mapped.derive is not None else None
         window = kind.window or mapped.freshness
         filled = msgspec.structs.replace(kind, label=mapped.title, roles=mapped.decides, window=window, derive=derive)
+        filled = msgspec.structs.replace(filled, near=Decimal(self._values.get("borderline", 0)))
         if kind.times_uln:
             return msgspec.structs.replace(filled, unit="x ULN", derive=None)
         unit, limits = self._canonical(kind.limits, kind.unit, mapped, path)

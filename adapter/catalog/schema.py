@@ -22,7 +22,18 @@ _NUMBER: dict[str, Any] = {
     "anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^(-?\d+(\.\d+)?|\$[a-z0-9_.]+)$"}]
 }
 _LOADER_FILLS = frozenset(
-    ("label", "question", "roles", "derive", "configured", "status_roles", "test_roles", "weight_roles", "height_roles")
+    (
+        "label",
+        "near",
+        "question",
+        "roles",
+        "derive",
+        "configured",
+        "status_roles",
+        "test_roles",
+        "weight_roles",
+        "height_roles",
+    )
 )
 
 

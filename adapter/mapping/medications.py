@@ -5,7 +5,7 @@ from decimal import Decimal, localcontext
 import msgspec
 
 from adapter.eligibility.facts import DailyDose, Exposure, Medication, Membership, Route
-from adapter.eligibility.values import Moment, plain
+from adapter.eligibility.values import Moment, plain, rounded
 from adapter.fhir import resources as fhir
 from adapter.fhir.dates import parse_moment
 from adapter.fhir.record import Lookup
@@ -148,7 +148,7 @@ class MedicationReader:
             if a_day is None or units is None:
                 return DailyDose(None)
             total += a_day * units
-            said.append(f"{plain(units)} units x {plain(a_day.quantize(Decimal('0.01')))} a day")
+            said.append(f"{plain(units)} units x {rounded(a_day)} a day")
         return DailyDose(total, " + ".join(said)) if said else DailyDose(None)
 
     def _units_a_dose(self, dosage: fhir.Dosage) -> Decimal | None:

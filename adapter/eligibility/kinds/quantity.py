@@ -12,9 +12,8 @@ from adapter.eligibility.kinds.derivation import Derivation, derived
 from adapter.eligibility.kinds.selection import Answered, Choice, evidence_of, newest, seen
 from adapter.eligibility.reason import Reason
 from adapter.eligibility.truth import Truth
-from adapter.eligibility.values import Bounds, Limits, Period
+from adapter.eligibility.values import Bounds, Limits, Period, plain
 
-_NEAR = Decimal("0.01")
 _REPLACEABLE = frozenset(
     (Reason.NODATA, Reason.STALE, Reason.STATUS, Reason.UNIT, Reason.IMPLAUSIBLE, Reason.ABSENT_REASON)
 )
@@ -61,6 +60,8 @@ class Quantity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
     label: str = ""
     roles: tuple[str, ...] = ()
     derive: Derivation | None = None
+    near: Decimal = Decimal(0)
+    """Share of a limit within which a converted value is called borderline."""
 
     def judge(self, case: Case) -> Judgement:
         """Judge by the latest day of usable status; an older value never stands in for it."""
@@ -177,14 +178,13 @@ class Quantity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
             + self._borderline(result, limits)
         )
 
-    @staticmethod
-    def _borderline(result: Result, limits: Limits) -> str:
+    def _borderline(self, result: Result, limits: Limits) -> str:
         bounds = result.bounds
         if result.conversion is None or bounds is None or bounds.low is None or bounds.low != bounds.high:
             return ""
         value = bounds.low
-        near = any(end != 0 and abs(value - end) <= abs(end) * _NEAR for end in limits.ends)
-        return "; borderline: within 1 % of the limit after conversion" if near else ""
+        near = any(end != 0 and abs(value - end) <= abs(end) * self.near for end in limits.ends)
+        return f"; borderline: within {plain(self.near * 100)} % of the limit after conversion" if near else ""
 
     def _open(self, choice: Choice, reason: Reason) -> str:
         if not choice.deciding:
