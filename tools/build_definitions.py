@@ -151,7 +151,7 @@ def types_of(structure: Json, constraints: dict[str, list[str]]) -> Iterator[tup
         path = element["path"]
         if path == root or path in parents:
             kind = structure["kind"].removesuffix("-type") if path == root else "backbone"
-            said = {"kind": kind, "elements": {}, "constraints": []}
+            said: Json = {"kind": kind, "elements": {}, "constraints": []}
             if path == root and structure.get("abstract"):
                 said["abstract"] = True
             found[path] = said

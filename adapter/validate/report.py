@@ -1,5 +1,6 @@
 """What validation found, and the same as a FHIR OperationOutcome."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,36 +11,70 @@ from adapter.validate.invariants import IS_INVARIANT
 ISSUE_SYSTEM = "https://fhir-trial-adapter.org/fhir/CodeSystem/issues"
 """The system of our own issue codes and, beside them, of HL7's invariant keys."""
 
+FILE_EXTENSION = "http://hl7.org/fhir/StructureDefinition/operationoutcome-file"
+"""HL7's extension for the file an outcome is about."""
+
 ISSUE_TYPES = {
+    "answer-contradictory": "conflict",
+    "answer-in-words": "value",
     "bad-format": "value",
+    "birth-date-missing": "incomplete",
+    "bundle-entry": "structure",
+    "bundle-type": "value",
     "byte-order-mark": "structure",
+    "code-refused": "value",
+    "code-unmapped": "code-invalid",
+    "code-without-system": "incomplete",
+    "comparator-unusable": "value",
+    "dated-by-issued": "incomplete",
     "duplicate-name": "structure",
     "empty": "structure",
+    "empty-folder": "not-found",
+    "fasting-not-shown": "incomplete",
     "issues-left-out": "incomplete",
     "missing-element": "required",
+    "nested-bundle": "not-supported",
+    "no-patient": "incomplete",
+    "no-subject": "incomplete",
     "no-such-day": "value",
     "not-a-character": "structure",
     "not-a-code": "code-invalid",
     "not-a-number": "structure",
     "not-accepted": "structure",
     "not-fhir": "structure",
+    "not-found": "not-found",
+    "not-gzip": "structure",
     "not-json": "structure",
+    "not-patient-data": "not-supported",
     "not-utf-8": "structure",
     "out-of-range": "value",
+    "partial-searchset": "incomplete",
     "r4b-only": "informational",
     "reference-dangling": "not-found",
     "reference-target": "value",
     "response-bundle": "not-supported",
     "several-choices": "structure",
+    "sex-unclear": "incomplete",
+    "status-unusable": "value",
+    "stranger": "incomplete",
     "stray-null": "structure",
+    "system-unmapped": "code-invalid",
     "time-zone-missing": "value",
     "too-deep": "too-long",
     "too-large": "too-long",
     "too-many": "structure",
     "trailing-text": "structure",
     "truncated": "incomplete",
+    "two-versions": "conflict",
+    "uncoded": "incomplete",
+    "undated": "incomplete",
+    "unit-unusable": "value",
     "unknown-element": "structure",
     "unknown-resource-type": "not-supported",
+    "unreadable": "structure",
+    "unreadable-file": "exception",
+    "value-absent": "incomplete",
+    "value-implausible": "value",
     "version-assumed": "informational",
     "version-inferred": "informational",
     "wrong-type": "structure",
@@ -70,6 +105,28 @@ class Report:
         return not any(issue.severity in (Severity.FATAL, Severity.ERROR) for issue in self.issues)
 
 
+MAX_ISSUES = 1000
+"""Where a report stops listing issues of one severity: a document this broken has one cause, and the first show it."""
+
+
+def limited(issues: Iterable[Issue]) -> tuple[Issue, ...]:
+    """Give each issue once, and no more than ``MAX_ISSUES`` of a severity; many warnings never hide an error."""
+    kept: dict[Issue, None] = {}
+    count = dict.fromkeys(Severity, 0)
+    for issue in issues:
+        if issue not in kept:
+            count[issue.severity] += 1
+            if count[issue.severity] <= MAX_ISSUES:
+                kept[issue] = None
+    said = "{} more of severity {} are not listed; mend the ones above first"
+    left_out = [
+        Issue(severity, "issues-left-out", said.format(each - MAX_ISSUES, severity.value))
+        for severity, each in count.items()
+        if each > MAX_ISSUES
+    ]
+    return (*kept, *left_out)
+
+
 def issue_type(issue: Issue) -> str:
     """Give the code of FHIR's issue-type value set for an issue."""
     if IS_INVARIANT.fullmatch(issue.code):
@@ -77,12 +134,13 @@ def issue_type(issue: Issue) -> str:
     return ISSUE_TYPES.get(issue.code) or _BY_SEVERITY[issue.severity]
 
 
-def operation_outcome(report: Report) -> dict[str, Any]:
-    """Give the report as an OperationOutcome, valid in R4 and R5 alike."""
+def operation_outcome(report: Report, file: str | None = None) -> dict[str, Any]:
+    """Give the report as an OperationOutcome, valid in R4 and R5 alike; ``file`` names what it is about."""
     issues = [_outcome_issue(issue) for issue in report.issues]
     if not issues:
         issues = [{"severity": "information", "code": "informational", "details": {"text": "No problems found."}}]
-    return {"resourceType": "OperationOutcome", "issue": issues}
+    about = {} if file is None else {"extension": [{"url": FILE_EXTENSION, "valueString": file}]}
+    return {"resourceType": "OperationOutcome", **about, "issue": issues}
 
 
 def _outcome_issue(issue: Issue) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from adapter.validate.invariants import Json, broken, has, holds, value_of
 
 R4, R5 = FhirVersion.R4, FhirVersion.R5
 _UCUM = "http://unitsofmeasure.org"
-_ISO_4217 = "urn:iso:std:iso:4217"
 
 
 @broken("ele-1")
@@ -56,31 +55,25 @@ def _has_no_comparator(node: Json) -> bool:
     return not has(node, "comparator")
 
 
-def _has_code_and_system(node: Json, system: str) -> bool:
+def _has_code_of_ucum(node: Json) -> bool:
     has_code = has(node, "code") or not has(node, "value")
-    return has_code and (not has(node, "system") or node.get("system") == system)
+    return has_code and (not has(node, "system") or node.get("system") == _UCUM)
 
 
 @holds("age-1")
 def _is_a_positive_time(node: Json) -> bool:
-    return _has_code_and_system(node, _UCUM) and not (is_number(node.get("value")) and node["value"] <= 0)
+    return _has_code_of_ucum(node) and not (is_number(node.get("value")) and node["value"] <= 0)
 
 
 @holds("cnt-3")
 def _is_a_whole_count(node: Json) -> bool:
     is_fraction = is_number(node.get("value")) and not isinstance(node["value"], int)
-    return _has_code_and_system(node, _UCUM) and node.get("code", "1") == "1" and not is_fraction
+    return _has_code_of_ucum(node) and node.get("code", "1") == "1" and not is_fraction
 
 
 @holds("dis-1")
 def _is_a_length(node: Json) -> bool:
-    return _has_code_and_system(node, _UCUM)
-
-
-@holds("mqty-1", R4)
-@holds("mtqy-1", R5)
-def _is_money(node: Json) -> bool:
-    return _has_code_and_system(node, _ISO_4217)
+    return _has_code_of_ucum(node)
 
 
 @holds("drt-1")

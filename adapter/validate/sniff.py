@@ -16,10 +16,12 @@ class Sniffed:
 
     version: FhirVersion
     issue: Issue
+    is_sure: bool = True
+    """Whether anything told the versions apart."""
 
 
 def sniff(trees: Iterable[Any]) -> Sniffed:
-    """Weigh the signs; Patient and Observation alone look the same in both and are read as R4, which is commoner."""
+    """Weigh the signs; Patient and Observation alone look the same in both and are taken for R4, which is commoner."""
     r4, r5 = definitions(FhirVersion.R4), definitions(FhirVersion.R5)
     count = {FhirVersion.R4: 0, FhirVersion.R5: 0}
     first: dict[FhirVersion, str] = {}
@@ -33,7 +35,7 @@ def sniff(trees: Iterable[Any]) -> Sniffed:
     version = FhirVersion.R5 if count[FhirVersion.R5] > count[FhirVersion.R4] else FhirVersion.R4
     if not any(count.values()):
         said = f"nothing here tells R4 from R5; read as FHIR {version.value}"
-        return Sniffed(version, Issue(Severity.INFORMATION, "version-assumed", said))
+        return Sniffed(version, Issue(Severity.INFORMATION, "version-assumed", said), is_sure=False)
     said = f"read as FHIR {version.value}, by this element or type"
     other = FhirVersion.R4 if version is FhirVersion.R5 else FhirVersion.R5
     if count[other]:
@@ -59,8 +61,12 @@ def _sign(resource: dict[str, Any], path: str, known: Definitions, other: Defini
 
 
 def _is_reshaped(value: object, here: Any, there: Any) -> bool:  # noqa: ANN401 - elements of two versions
-    """Whether a value sent fits the element's type here and not there: R4's ``reported`` and the like."""
-    if here is None or there is None or here.is_primitive == there.is_primitive:
+    """Whether a value sent fits the element here and not there: R4's ``reported``, R5's list of ``class``."""
+    if here is None or there is None:
+        return False
+    if here.repeats != there.repeats:
+        return isinstance(value, list) == bool(here.repeats)
+    if here.is_primitive == there.is_primitive:
         return False
     one = value[0] if isinstance(value, list) and value else value
     return isinstance(one, dict) != bool(here.is_primitive)

@@ -12,9 +12,13 @@ from adapter.errors import Issue, Severity
 from adapter.fhir.definitions import definitions
 from adapter.fhir.definitions.explain import fhirpath
 from adapter.fhir.versions import FhirVersion
+from adapter.fhir.wire import MAX_BYTES
 
-MAX_BYTES = 256 * 1024 * 1024
 MAX_DEPTH = 64
+MAX_VALUES = 5_000_000
+"""How many values, objects and arrays are built: about 100 MB of FHIR, and 1.5 GB of memory at worst."""
+_MOST_DUPLICATES = 100
+"""Each costs a count of the lines before it, and the first ones show the cause."""
 _BOM = b"\xef\xbb\xbf"
 _OTHER_BOMS = (b"\xff\xfe", b"\xfe\xff")
 _BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{}]', re.DOTALL)
@@ -67,6 +71,9 @@ def read(data: bytes) -> Read:
         return Read(None, (*issues, _error("not-utf-8", said, line=line)))
     if not text.strip():
         return Read(None, (*issues, _error("truncated", "the document is empty", line=1)))
+    if text.count(",") + text.count("{") + text.count("[") > MAX_VALUES:
+        said = f"the document holds more than {MAX_VALUES} values; send it in parts, or as .ndjson"
+        return Read(None, (*issues, _error("too-large", said)))
     deepest = _too_deep(text)
     if deepest is not None:
         return Read(None, (*issues, _located(text, deepest, "too-deep", f"JSON is nested more than {MAX_DEPTH} deep")))
@@ -75,6 +82,8 @@ def read(data: bytes) -> Read:
 
 def _too_deep(text: str) -> int | None:
     """Give where nesting passes the limit, before the recursive parser sees it."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return None
     depth = 0
     for found in _BRACKETS.finditer(text):
         match text[found.start()]:
@@ -109,7 +118,7 @@ def _parse(text: str, issues: list[Issue]) -> Read:
         at = next(found.start() for found in _escaped(text) if _LONE_SURROGATE.search(json.loads(found[0])))
         issues.append(_located(text, at, "not-a-character", "a string holds half of a character (a lone surrogate)"))
     if objects.has_duplicates:
-        issues.extend(_duplicates(text))
+        issues.extend(itertools.islice(_duplicates(text), _MOST_DUPLICATES))
     return Read(value, tuple(issues))
 
 
@@ -142,8 +151,9 @@ def _duplicates(text: str) -> Iterator[Issue]:
     path: list[str | int] = []
     seen: list[set[str] | None] = []
     name: str | None = None
-    tokens = list(_TOKENS.finditer(text))
-    for position, found in enumerate(tokens):
+    for found, follows in itertools.pairwise(itertools.chain(_TOKENS.finditer(text), (None,))):
+        if found is None:
+            return
         match found[0][0]:
             case "{":
                 seen.append(set())
@@ -158,7 +168,7 @@ def _duplicates(text: str) -> Iterator[Issue]:
                 last = path[-1]
                 if isinstance(last, int):
                     path[-1] = last + 1
-            case '"' if position + 1 < len(tokens) and tokens[position + 1][0] == ":":
+            case '"' if follows is not None and follows[0] == ":":
                 name = json.loads(found[0])
                 names = seen[-1]
                 path[-1] = name

@@ -46,7 +46,7 @@ def test_every_resource_type_is_there(version: FhirVersion, count: int) -> None:
     ],
 )  # fmt: skip
 def test_value_sets_hold_the_codes_of_their_version(version: FhirVersion, value_set: str, codes: set[str]) -> None:
-    assert definitions(version).plain_codes(f"http://hl7.org/fhir/ValueSet/{value_set}") == codes
+    assert set(definitions(version).plain_codes(f"http://hl7.org/fhir/ValueSet/{value_set}") or ()) == codes
 
 
 def test_a_value_set_that_cannot_be_listed_is_not_judged() -> None:

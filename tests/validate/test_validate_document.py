@@ -1,7 +1,7 @@
 """Versions told by shape, lines of NDJSON, OperationOutcomes, further checks, and what a report never says."""
 
+import ast
 import json
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from adapter.errors import Issue, Severity
 from adapter.fhir.definitions import check_resource
 from adapter.fhir.versions import FhirVersion
 from adapter.validate import Report, issue_type, operation_outcome, validate, validate_lines
+from adapter.validate.readiness import PROBLEMS
 from adapter.validate.report import ISSUE_TYPES
 
 R4, R5 = FhirVersion.R4, FhirVersion.R5
@@ -23,6 +24,12 @@ SUBJECT_R4 = {"resourceType": "ResearchSubject", "status": "candidate", "study":
               "individual": {"reference": "Patient/1"}}  # fmt: skip
 SUBJECT_R5 = {"resourceType": "ResearchSubject", "status": "active", "study": {"reference": "ResearchStudy/1"},
               "subject": {"reference": "Patient/1"}}  # fmt: skip
+
+ENCOUNTER_R5 = {"resourceType": "Encounter", "status": "planned", "class": [{"text": "ambulatory"}]}
+# Nothing but a code that R4 does not have.
+NOTIFICATION_R5 = {"resourceType": "Bundle", "type": "subscription-notification", "entry": [
+    {"fullUrl": "urn:uuid:1", "resource": {"resourceType": "SubscriptionStatus", "type": "heartbeat",
+                                           "subscription": {"reference": "Subscription/1"}}}]}  # fmt: skip
 
 
 def dumped(tree: Any) -> bytes:  # noqa: ANN401 - any JSON
@@ -37,6 +44,8 @@ def dumped(tree: Any) -> bytes:  # noqa: ANN401 - any JSON
         (SUBJECT_R4, R4, "version-inferred", "ResearchSubject.individual"),
         (SUBJECT_R5, R5, "version-inferred", "ResearchSubject.subject"),
         (PATIENT, R4, "version-assumed", None),
+        (ENCOUNTER_R5, R5, "version-inferred", "Encounter.class"),
+        (NOTIFICATION_R5, R5, "version-inferred", None),
     ],
 )
 def test_the_version_is_told_by_shape_and_said(
@@ -48,8 +57,9 @@ def test_the_version_is_told_by_shape_and_said(
 
 
 def test_a_resource_only_r4b_has_is_accepted_and_said_to_be_unchecked() -> None:
-    tree = {"resourceType": "Bundle", "type": "collection",
-            "entry": [{"fullUrl": "urn:uuid:1", "resource": {"resourceType": "SubscriptionStatus", "type": "heartbeat"}}]}  # fmt: skip
+    status = {"resourceType": "SubscriptionStatus", "type": "heartbeat"}
+    entry = {"fullUrl": "urn:uuid:1", "resource": status}
+    tree = {"resourceType": "Bundle", "type": "collection", "entry": [entry]}
     report = validate(dumped(tree))
     assert report.version is R4
     assert [issue.code for issue in report.issues] == ["version-assumed", "r4b-only"]
@@ -79,13 +89,15 @@ def test_a_hopeless_document_ends_with_a_count_of_what_is_not_listed() -> None:
     assert report.issues[-1].code == "issues-left-out"
 
 
-def test_a_further_check_is_run_on_what_was_read() -> None:
-    def check(tree: dict[str, Any], version: FhirVersion) -> Iterable[Issue]:
-        yield Issue(Severity.WARNING, "unmapped", f"{version.value} {tree['resourceType']}", "Patient.code")
-
-    report = validate(dumped(PATIENT), R4, checks=[check])
-    assert [issue.message for issue in report.issues] == ["R4 Patient"]
-    assert validate(b"{", R4, checks=[check]).issues[0].code == "truncated"
+def test_a_thousand_warnings_hide_no_error() -> None:
+    lost = {"resourceType": "Observation", "status": "final", "code": {"text": "x"},
+            "subject": {"reference": "urn:uuid:none"}}  # fmt: skip
+    entry = [{"fullUrl": f"urn:uuid:{index}", "resource": lost} for index in range(validation.MAX_ISSUES + 50)]
+    entry.append({"fullUrl": "urn:uuid:last", "resource": {**lost, "status": "done"}})
+    report = validate(dumped({"resourceType": "Bundle", "type": "collection", "entry": entry}), R4)
+    assert not report.is_valid
+    assert [issue.code for issue in report.issues if issue.severity is Severity.ERROR] == ["not-a-code"]
+    assert (report.issues[-1].code, report.issues[-1].severity) == ("issues-left-out", Severity.WARNING)
 
 
 @pytest.mark.parametrize("version", FhirVersion)
@@ -113,16 +125,28 @@ def test_a_code_nobody_listed_is_still_an_outcome() -> None:
     assert check_resource(operation_outcome(Report((issue,), R4, 1)), R4) == []
 
 
-def test_every_code_the_package_uses_has_its_issue_type() -> None:
+def test_every_code_has_its_issue_type_and_every_listed_code_is_used() -> None:
     root = Path(validation.__file__).parent.parent
-    sources = [*root.joinpath("validate").glob("*.py"), *root.joinpath("fhir", "definitions").glob("*.py")]
-    used = {code for path in sources for code in re.findall(r'(?:Issue\(\s*Severity\.\w+,|_error\(|text, [\w().]+,)\s*"([a-z0-9-]+)"',
-                                                           path.read_text(encoding="utf-8"))}  # fmt: skip
-    assert used <= set(ISSUE_TYPES)
-    assert set(ISSUE_TYPES) - used <= {"truncated", "too-deep", "not-a-number"}
+    sources = [*root.joinpath("validate").glob("*.py"), *root.joinpath("fhir", "definitions").glob("*.py"),
+               root / "verbs" / "validating.py", root / "inputs.py", root / "fhir" / "wire.py",
+               root / "fhir" / "record.py"]  # fmt: skip
+    at = {"Issue": 1, "Remark": 0, "_error": 0, "_located": 2, "of": 1}
+    used, words = set(), set()
+    for path in sources:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and path.name != "report.py":
+                words.add(node.value)
+            if isinstance(node, ast.Call):
+                name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+                argument = node.args[at[name]] if name in at and len(node.args) > at[name] else None
+                if isinstance(argument, ast.Constant):
+                    used.add(argument.value)
+    assert len(used) > 40
+    assert used | set(PROBLEMS.values()) <= set(ISSUE_TYPES)
+    assert set(ISSUE_TYPES) - {"issues-left-out"} <= words
 
 
-SECRET = "Zyxwvut"
+MARK = "Zyxwvut"
 
 
 def _places(node: Any, path: tuple[Any, ...] = ()) -> Iterable[tuple[Any, ...]]:  # noqa: ANN401 - any JSON
@@ -145,17 +169,17 @@ def test_nothing_the_sender_wrote_is_repeated(version: FhirVersion, shape: str) 
             node = node[step]
         match shape:
             case "text":
-                node[place[-1]] = SECRET
+                node[place[-1]] = MARK
             case "reference":
-                node[place[-1]] = f"#{SECRET}"
+                node[place[-1]] = f"#{MARK}"
             case "date":
-                node[place[-1]] = f"1961-04-05T{SECRET}"
+                node[place[-1]] = f"1961-04-05T{MARK}"
             case "name" if isinstance(node, dict):
-                node[SECRET] = node.pop(place[-1])
+                node[MARK] = node.pop(place[-1])
             case _:
-                node[place[-1]] = {SECRET: SECRET, "resourceType": SECRET, "reference": SECRET, "type": SECRET}
+                node[place[-1]] = {MARK: MARK, "resourceType": MARK, "reference": MARK, "type": MARK}
         report = validate(dumped(tree), version)
-        assert SECRET not in str(report) + str(operation_outcome(report)), place
+        assert MARK not in str(report) + str(operation_outcome(report)), place
 
 
 JSON = st.recursive(

@@ -81,7 +81,7 @@ R5_REQUEST = {
 
 def bundle(request: Json) -> Json:
     """Give a transaction; PATIENT is entry 0, then OBSERVATION, PANEL, CONDITION, ALLERGY and the request."""
-    resources = [PATIENT, OBSERVATION, PANEL, CONDITION, ALLERGY, request]
+    resources: list[Json] = [PATIENT, OBSERVATION, PANEL, CONDITION, ALLERGY, request]
     entry = [
         {
             "fullUrl": f"{UUID}{index}",

@@ -1,6 +1,7 @@
 """What a JSON Schema error means to the person who sent the resource: one line, located, quoting nothing of it."""
 
 import difflib
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -29,6 +30,8 @@ _JSON_TYPES = {
 }
 _NO_ZONE = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?$(?!\n)", re.ASCII)
 _CLOSE = 0.75
+_MOST_NAMES = 50
+"""How many unknown names of one object are told of: looking for what is meant takes its time."""
 
 
 def fhirpath(root: str, steps: Iterable[str | int]) -> str:
@@ -49,9 +52,9 @@ def explain(error: ValidationError, version: FhirVersion, root: str) -> Iterator
     wanted: Any = error.validator_value
     match error.validator:
         case "additionalProperties":
-            for name in instance:
-                if name not in schema["properties"]:
-                    yield _unknown(name, version, title, schema["properties"], path)
+            unknown = (name for name in instance if name not in schema["properties"])
+            for name in itertools.islice(unknown, _MOST_NAMES):
+                yield _unknown(name, version, title, schema["properties"], path)
         case "required":
             # jsonschema makes an error per missing name without saying which, but in words; the caller drops doubles.
             for name in wanted:

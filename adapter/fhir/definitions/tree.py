@@ -10,6 +10,8 @@ from adapter.fhir.definitions.model import Definitions, Element, TypeDefinition
 Json = dict[str, Any]
 
 _TYPE_AND_ID = re.compile(r"(?:^|/)([A-Z][A-Za-z]{2,63})/[A-Za-z0-9\-.]{1,64}(?:/_history/[^/#]+)?(?:#.*)?$")
+_HOLDERS = frozenset(("Bundle", "Parameters"))
+"""Types that hold resources deep inside; in all others they stand in ``contained``."""
 _CONDITIONAL = re.compile(r"^([A-Z][A-Za-z]{2,63})\?")
 
 
@@ -92,7 +94,8 @@ def _inside(placed: Placed, known: Definitions) -> Iterator[Placed]:
             for entry in objects(resource.get("entry"))
             if isinstance(entry.get("fullUrl"), str) and isinstance(entry.get("resource"), dict)
         }
-    for part in parts(resource, placed.path, known):
+    whole = Part(resource, known.type(placed.type), placed.path)
+    for part in parts(resource, placed.path, known) if placed.type in _HOLDERS else (whole,):
         for element, value, path in children(part):
             if element.type == "Resource" and isinstance(value, dict):
                 is_contained = element.name == "contained"
