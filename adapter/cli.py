@@ -17,8 +17,7 @@ DONE, FAILED, USAGE, SET_ASIDE = 0, 1, 2, 3
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is 0 done, 1 failed, 2 usage, 3 done with something set aside."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     from adapter.errors import AdapterError, Category  # noqa: PLC0415 (--help loads nothing)
 
     try:
@@ -40,13 +39,14 @@ def report(issues: Sequence["Issue"]) -> None:
         sys.stderr.write(f"{issue}\n")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Give the command's verbs and options."""
+    command = argparse.ArgumentParser(
         prog="trial-adapter",
         description="Screens FHIR patient bundles against clinical trials: what is met, not met, unknown, and why.",
     )
-    parser.add_argument("--version", action="version", version=f"trial-adapter {__version__}")
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    command.add_argument("--version", action="version", version=f"trial-adapter {__version__}")
+    verbs = command.add_subparsers(required=True, metavar="VERB")
 
     check = verbs.add_parser("check", help="load trials and mappings together and report every problem, located")
     _definitions(check)
@@ -73,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     screen.add_argument(
         "--fhir-version", choices=("R4", "R5"), default="R4", help="of the results; any version is read"
     )
+    screen.add_argument("--engine", choices=("local",), default="local", help="where it runs: this machine")
     screen.add_argument("--out", type=Path, metavar="DIR", help="write files here instead of stdout")
     screen.add_argument("--base", default="https://trials.example.org/fhir", help="canonical base of what is written")
     screen.add_argument("--conditional", action="store_true", help="conditional operations instead of ids set by us")
@@ -81,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _definitions(screen)
     screen.set_defaults(run=_screen)
-    return parser
+    return command
 
 
 def _definitions(parser: argparse.ArgumentParser) -> None:

@@ -1,15 +1,27 @@
 """The use cases: screen the patients of one document, from bytes to findings."""
 
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
 import msgspec
 
 from adapter.catalog.catalog import Catalog
 from adapter.eligibility.decide import Screening, screen
-from adapter.eligibility.facts import Facts
+from adapter.eligibility.facts import Facts, Source
 from adapter.eligibility.trial import Trial
+from adapter.eligibility.truth import Truth
 from adapter.eligibility.values import AsOf
-from adapter.errors import AdapterError, Category, Issue
+from adapter.errors import AdapterError, Category, Issue, Severity
 from adapter.fhir import wire
+from adapter.fhir.duplicates import Original
 from adapter.fhir.record import PatientRecord, sort_by_patient
+from adapter.fhir.wire import WHOLE, Entered
+from adapter.mapping.observations import source_of
+
+
+class _Sourced(Protocol):
+    @property
+    def source(self) -> Source: ...
 
 
 class PatientScreening(msgspec.Struct, frozen=True):
@@ -54,4 +66,43 @@ def screen_bundle(
     """
     records, issues = read_records(data)
     chosen = catalog.trials if trials is None else trials
-    return DocumentScreening(tuple(screen_record(each, catalog, chosen, as_of) for each in records), tuple(issues))
+    original = Original(data)
+    patients = []
+    for record in records:
+        patient = screen_record(record, catalog, chosen, as_of)
+        while ambiguous := _ambiguous(record, patient, original):
+            for entered in ambiguous:
+                said = "a key stands twice in this resource: nothing rests on it, since either can be meant"
+                issues.append(Issue(Severity.WARNING, "repeated-key", said, entered.expression))
+                entered.unreadable += (WHOLE,)
+            patient = screen_record(record, catalog, chosen, as_of)
+        patients.append(patient)
+    return DocumentScreening(tuple(patients), tuple(issues))
+
+
+def _few(facts: Facts) -> Iterator[_Sourced]:
+    """Give the facts that can decide without being shown; results, the most numerous, are always shown."""
+    groups: tuple[Iterable[Iterable[_Sourced]], ...] = (
+        facts.conditions.values(),
+        facts.procedures.values(),
+        facts.medications.values(),
+        facts.attestations.values(),
+        (facts.allergies, facts.empty_lists),
+    )
+    return (fact for group in groups for found in group for fact in found)
+
+
+def _ambiguous(record: PatientRecord, patient: PatientScreening, original: Original) -> list[Entered]:
+    """Give the resources that an answer rests on and whose text can be read in two ways."""
+    facts = patient.facts
+    used = {
+        evidence.source
+        for screening in patient.screenings
+        for finding in screening.findings
+        if finding.judgement.truth is not Truth.UNKNOWN
+        for evidence in finding.judgement.evidence
+    }
+    used.update(fact.source for fact in _few(facts))
+    unread = [record.patient]
+    unread.extend(each for entries in record.resources.values() for each in entries if source_of(each) in used)
+    return [each for each in unread if WHOLE not in each.unreadable and original.is_ambiguous(each.expression)]

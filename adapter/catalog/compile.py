@@ -5,8 +5,9 @@ from typing import Any, assert_never
 
 import msgspec
 
-from adapter.catalog.prepare import convert
-from adapter.catalog.trial_file import AtomEntry, CriterionEntry, TrialFile
+from adapter.catalog.catalog import PlacedAtom, Sources
+from adapter.catalog.prepare import meant
+from adapter.catalog.trial_file import TrialFile
 from adapter.catalog.yaml_file import Loaded, Path_
 from adapter.eligibility import trial as core
 from adapter.eligibility.kinds import Kind
@@ -15,12 +16,15 @@ from adapter.eligibility.kinds.derivation import BodyMassIndex, CountFromPercent
 from adapter.eligibility.kinds.dose import DailyDosePerWeight
 from adapter.eligibility.kinds.human import Ask, Consent
 from adapter.eligibility.kinds.pregnancy import Lactation, NegativePregnancyTest, Pregnancy
-from adapter.eligibility.kinds.quantity import Quantity, ResultIs, Sustained
+from adapter.eligibility.kinds.quantity import Quantity
 from adapter.eligibility.kinds.record import ValueClause
+from adapter.eligibility.kinds.result import ResultIs
+from adapter.eligibility.kinds.sustained import Sustained
 from adapter.eligibility.values import Limits
-from adapter.errors import Issue
-from adapter.mapping.extract import Mappings
 from adapter.mapping.table import Input, Measure
+
+BORDERLINE = "borderline"
+"""The policy that says how near to a limit a converted value is called borderline."""
 
 Questions = dict[tuple[type, bytes], Any]
 """Kinds and clauses already made, by type and content: equal ones become one object, answered once a patient."""
@@ -28,58 +32,51 @@ Questions = dict[tuple[type, bytes], Any]
 
 def compile_trial(
     trial: TrialFile,
-    loaded: Loaded,
-    mappings: Mappings,
-    values: dict[str, Any],
-    issues: list[Issue],
+    atoms: list[PlacedAtom],
+    sources: Sources,
     configured: frozenset[str],
     questions: Questions,
 ) -> core.Trial | None:
-    """Make the judged form of a trial; problems are added to ``issues``.
+    """Make the judged form of a trial; problems are added to the issues of ``sources``.
 
-    ``configured`` names the value sets that the site has filled; ``questions`` holds what earlier trials asked.
+    ``atoms`` are this trial's; ``configured`` names the value sets that the site has filled; ``questions`` holds what
+    earlier trials asked.  None where an atom cannot be judged.  Names that nothing defines are not reported here.
     """
-    before = len(issues)
-    compiler = _Compiler(loaded, mappings, values, issues, configured, questions)
-    criteria = tuple(compiler.criterion(each, ("criteria", index)) for index, each in enumerate(trial.criteria))
-    if len(issues) > before:
+    before = len(sources.issues)
+    compiler = _Compiler(sources, configured, questions)
+    made = {each.path: compiler.atom(each) for each in atoms}
+    loaded = next((each for each, other in sources.trials if other is trial), None)
+    criteria = []
+    for number, entry in enumerate(trial.criteria):
+        own = [each for path, each in made.items() if path[1] == number]
+        logic = compiler.logic(entry.logic, ("criteria", number, "logic"), loaded)
+        kept = tuple(each for each in own if each is not None)
+        criteria.append(core.Criterion(entry.id, entry.type, entry.text, logic, kept))
+    if len(sources.issues) > before or None in made.values():
         return None
     contradictions = tuple(core.Contradiction(each.includes, each.excludes, each.text) for each in trial.contradictions)
     title = trial.metadata.title.text
-    return core.Trial(trial.key, trial.version, title, criteria, contradictions, trial.notices)
+    return core.Trial(trial.key, trial.version, title, tuple(criteria), contradictions, trial.notices)
 
 
 class _Compiler:
-    def __init__(
-        self,
-        loaded: Loaded,
-        mappings: Mappings,
-        values: dict[str, Any],
-        issues: list[Issue],
-        configured: frozenset[str],
-        questions: Questions,
-    ) -> None:
-        self._loaded = loaded
-        self._mappings = mappings
-        self._values = values
-        self._issues = issues
+    def __init__(self, sources: Sources, configured: frozenset[str], questions: Questions) -> None:
+        self._sources = sources
+        self._issues = sources.issues
         self._configured = configured
         self._questions = questions
+        self._loaded: Loaded
+        share = sources.policy.get(BORDERLINE)
+        self._borderline = Decimal(share.value) if share is not None else Decimal(0)
 
-    def criterion(self, entry: CriterionEntry, path: Path_) -> core.Criterion:
-        """Compile a criterion: its tree and its atoms."""
-        atoms = tuple(self._atom(each, (*path, "atoms", index)) for index, each in enumerate(entry.atoms))
-        logic = self._logic(entry.logic, (*path, "logic"))
-        return core.Criterion(
-            entry.id, entry.type, entry.text, logic, tuple(each for each in atoms if each is not None)
-        )
-
-    def _atom(self, entry: AtomEntry, path: Path_) -> core.Atom | None:
-        kind: Kind | None = convert(entry.judge, Kind, self._loaded, self._issues, self._values, (*path, "judge"))
-        if kind is None:
+    def atom(self, placed: PlacedAtom) -> core.Atom | None:
+        """Compile an atom: its kind, completed by the mappings of its inputs."""
+        if placed.kind is None:
             return None
+        self._loaded = placed.loaded
+        entry = placed.entry
         before = len(self._issues)
-        filled = self._fill(kind, (*path, "judge"))
+        filled = self._fill(placed.kind, (*placed.path, "judge"))
         if isinstance(filled, Ask | Consent):
             filled = msgspec.structs.replace(filled, question=entry.ask or "")
         if len(self._issues) > before:
@@ -87,27 +84,25 @@ class _Compiler:
         shared = _shared(filled, self._questions)
         return core.Atom(entry.id, entry.text, entry.grade, shared, entry.inputs, entry.ask, entry.decision)
 
-    def _logic(self, logic: object, path: Path_) -> core.Logic:
+    def logic(self, logic: object, path: Path_, loaded: Loaded | None) -> core.Logic:
+        """Compile a tree of atoms."""
         if isinstance(logic, str):
             return core.AtomIs(logic)
         if isinstance(logic, dict) and len(logic) == 1:
             ((key, inside),) = logic.items()
             if key in ("all", "any") and isinstance(inside, list):
-                parts = tuple(self._logic(each, (*path, key, index)) for index, each in enumerate(inside))
+                parts = tuple(self.logic(each, (*path, key, index), loaded) for index, each in enumerate(inside))
                 return core.All(parts) if key == "all" else core.Any(parts)
             if key == "not":
-                return core.Not(self._logic(inside, (*path, key)))
+                return core.Not(self.logic(inside, (*path, key), loaded))
             if key == "premise" and inside in ("childbearing_potential", "male"):
                 return core.Premise(inside)
-        said = "logic is an atom's id, or one of all, any, not, premise"
-        self._issues.append(self._loaded.issue("logic", said, path))
+        if loaded is not None and not self._sources.issues:
+            self._issues.append(loaded.issue("schema", "logic is an atom's id, or one of all, any, not, premise", path))
         return core.All(())
 
-    def _input(self, name: str, path: Path_) -> Input | None:
-        found = self._mappings.inputs.get(name)
-        if found is None:
-            self._issues.append(self._loaded.issue("unknown-input", f"no mapping defines the input {name}", path))
-        return found
+    def _input(self, name: str) -> Input | None:
+        return self._sources.inputs.get(name)
 
     def _fill(self, kind: Kind, path: Path_) -> Kind:
         """Complete a kind with what the mappings of its inputs say."""
@@ -117,29 +112,29 @@ class _Compiler:
             case Sustained():
                 return self._sustained(kind, path)
             case ResultIs():
-                mapped = self._input(kind.input, (*path, "input"))
+                mapped = self._input(kind.input)
                 if mapped is None:
                     return kind
                 window = kind.window or mapped.freshness
                 return msgspec.structs.replace(kind, label=mapped.title, roles=mapped.decides, window=window)
             case Pregnancy():
-                status, test = self._input(kind.status, (*path, "status")), self._input(kind.test, (*path, "test"))
+                status, test = self._input(kind.status), self._input(kind.test)
                 if status is None or test is None:
                     return kind
                 return msgspec.structs.replace(kind, status_roles=status.decides, test_roles=test.decides)
             case Lactation():
-                status = self._input(kind.status, (*path, "status"))
+                status = self._input(kind.status)
                 return msgspec.structs.replace(kind, status_roles=status.decides) if status is not None else kind
             case NegativePregnancyTest():
-                test = self._input(kind.test, (*path, "test"))
+                test = self._input(kind.test)
                 return msgspec.structs.replace(kind, test_roles=test.decides) if test is not None else kind
             case DailyDosePerWeight():
-                weight, dose = self._input(kind.weight, (*path, "weight")), self._input(kind.input, (*path, "input"))
+                weight, dose = self._input(kind.weight), self._input(kind.input)
                 if weight is None or dose is None:
                     return kind
                 return msgspec.structs.replace(kind, weight_roles=weight.decides, label=dose.title)
             case AllergyTo():
-                known = self._mappings.value_sets
+                known = self._sources.value_sets
                 filled = any(known[name].codes for name in kind.substance if name in known)
                 is_configured = filled or bool(self._configured.intersection(kind.substance))
                 return msgspec.structs.replace(kind, configured=is_configured)
@@ -155,7 +150,7 @@ class _Compiler:
 
     def _filled_clause(self, node: object, path: Path_) -> Any:  # noqa: ANN401 (a node of any kind's tree)
         if isinstance(node, ValueClause):
-            mapped = self._input(node.value, (*path, "value"))
+            mapped = self._input(node.value)
             if mapped is None or node.roles:
                 return node
             return msgspec.structs.replace(node, roles=mapped.decides)
@@ -173,20 +168,22 @@ class _Compiler:
         return node
 
     def _quantity(self, kind: Quantity, path: Path_) -> Quantity:
-        mapped = self._input(kind.input, (*path, "input"))
+        mapped = self._input(kind.input)
         if mapped is None:
             return kind
         derive = self._derivation(mapped.derive) if mapped.derive is not None else None
         window = kind.window or mapped.freshness
         filled = msgspec.structs.replace(kind, label=mapped.title, roles=mapped.decides, window=window, derive=derive)
-        filled = msgspec.structs.replace(filled, near=Decimal(self._values.get("borderline", 0)))
+        filled = msgspec.structs.replace(filled, near=self._borderline)
         if kind.times_uln:
             return msgspec.structs.replace(filled, unit="x ULN", derive=None)
         unit, limits = self._canonical(kind.limits, kind.unit, mapped, path)
-        return msgspec.structs.replace(filled, unit=unit, limits=limits)
+        return msgspec.structs.replace(
+            filled, unit=unit, limits=limits, as_printed=kind.limits, as_printed_unit=kind.unit or unit
+        )
 
     def _sustained(self, kind: Sustained, path: Path_) -> Sustained:
-        mapped = self._input(kind.input, (*path, "input"))
+        mapped = self._input(kind.input)
         if mapped is None:
             return kind
         unit, limits = self._canonical(kind.limits, kind.unit, mapped, path)
@@ -199,12 +196,14 @@ class _Compiler:
         """Bring printed limits to the unit results are compared in, by the mapping's own exact factor."""
         measure = measure_of(mapped)
         if measure is None:
-            self._issues.append(self._loaded.issue("no-unit", "this input has no unit to compare in", (*path, "input")))
+            said = "no measure of this input reads numbers under the roles that decide"
+            self._issues.append(self._loaded.issue("no-measure", said, (*path, "input")))
             return unit, limits
         if measure.score and unit in ("", measure.unit):
             return measure.unit, limits
         if unit not in measure.ucum:
-            said = f"the unit {unit or '(none)'} is not one this input's mapping reads"
+            near = meant(unit, measure.ucum) or f": it reads {', '.join(measure.ucum)}"
+            said = f"the unit {unit or '(none)'} is not one the mapping of this input reads{near}"
             self._issues.append(self._loaded.issue("unit", said, (*path, "unit")))
             return unit, limits
         factor = measure.ucum[unit]
@@ -213,11 +212,13 @@ class _Compiler:
         return measure.unit, limits if factor == Decimal(1) else limits.map(lambda end: end * factor)
 
     def _derivation(self, rule: Derivation) -> Derivation:
-        inputs = self._mappings.inputs
+        inputs = self._sources.inputs
         match rule:
             case BodyMassIndex():
-                weight, height = inputs[rule.weight].decides, inputs[rule.height].decides
-                return msgspec.structs.replace(rule, weight_roles=weight, height_roles=height)
+                weight, height = inputs.get(rule.weight), inputs.get(rule.height)
+                if weight is None or height is None:
+                    return rule
+                return msgspec.structs.replace(rule, weight_roles=weight.decides, height_roles=height.decides)
             case CountFromPercent():
                 return rule
             case _:

@@ -1,6 +1,8 @@
 """From what a file says to typed records: policies filled in, lengths of time parsed, clauses tagged."""
 
+import difflib
 import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -10,13 +12,23 @@ from adapter.eligibility.values import Period
 from adapter.errors import Issue
 
 POLICY = re.compile(r"\$([a-z0-9_.]+)")
-_PERIOD = re.compile(r"P(?:\d+[YMWD])+")
+PERIOD = r"P(?=\d)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?"
+"""A length of time: years, months, weeks, days, in this order."""
+_PERIOD = re.compile(PERIOD)
 CLAUSES = ("condition", "medication", "procedure", "encounter", "value", "all")
 """The key that tells a clause's kind, in the order they are looked for."""
 KEPT = "kept"
 """Written for a unit that is compared as reported."""
 PROSE = frozenset(("metadata", "source", "logic", "text", "note", "decision", "ask", "question", "notices", "policy"))
 """Keys under which nothing is a reference or a length of time."""
+
+
+UNREAD = object()
+"""The value of a policy that may stand in what could not be read: what refers to it is left unread too."""
+
+
+class _UnreadError(Exception):
+    """A policy that is needed could not be read."""
 
 
 def convert(
@@ -29,7 +41,10 @@ def convert(
 ) -> Any:  # noqa: ANN401 (gives what ``kind`` says, a union of types among them)
     """Make the typed form of a part of a file, or report why that cannot be done."""
     before = len(issues)
-    prepared = _prepared(content, at, loaded, issues, values)
+    try:
+        prepared = _prepared(content, at, loaded, issues, values)
+    except _UnreadError:
+        return None
     if len(issues) > before:
         return None
     try:
@@ -39,6 +54,25 @@ def convert(
         said = re.sub(r" - at `.*`$", "", str(error))
         issues.append(loaded.issue("shape", f"{said[:1].lower()}{said[1:]}", path))
         return None
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """Suggest the name that was probably meant, as the end of a message."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=3 / 5)
+    return f": did you mean {near[0]}?" if near else ""
+
+
+def policies_in(content: object, path: Path_ = ()) -> Iterator[tuple[str, Path_]]:
+    """Find every ``$name`` that ``convert`` would fill in, with its place."""
+    if isinstance(content, dict):
+        for key, value in content.items():
+            if key not in PROSE:
+                yield from policies_in(value, (*path, key))
+    elif isinstance(content, list):
+        for index, each in enumerate(content):
+            yield from policies_in(each, (*path, index))
+    elif isinstance(content, str) and (reference := POLICY.fullmatch(content)) is not None:
+        yield reference[1], path
 
 
 def _path(message: str) -> Path_:
@@ -66,9 +100,12 @@ def _scalar(text: str, path: Path_, loaded: Loaded, issues: list[Issue], values:
     reference = POLICY.fullmatch(text)
     if reference is not None:
         if reference[1] not in values:
-            issues.append(loaded.issue("unknown-policy", f"no policy is named {reference[1]}", path))
+            said = f"no policy is named {reference[1]}{meant(reference[1], values)}"
+            issues.append(loaded.issue("unknown-policy", said, path))
             return text
         value = values[reference[1]]
+        if value is UNREAD:
+            raise _UnreadError
         return _period(value) if isinstance(value, str) else value
     return _period(text)
 

@@ -1,113 +1,22 @@
-"""The JSON Schemas of our own files (draft 2020-12): made from the types that read them, usable by editors."""
+"""The JSON Schemas of our own files (draft 2020-12): how files are held against them, and what is said of misfits."""
 
 import functools
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-import msgspec
-
-from adapter.catalog.prepare import CLAUSES, KEPT, POLICY
-from adapter.catalog.trial_file import TrialFile
+from adapter.catalog.prepare import CLAUSES, meant
 from adapter.catalog.yaml_file import Loaded, Path_
-from adapter.eligibility.kinds import Kind
 from adapter.errors import Issue
-from adapter.mapping.table import MappingFile
 
 FOLDER = Path(__file__).resolve().parent.parent / "schemas"
 FileKind = Literal["trial", "mapping"]
-_DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_PERIOD = {"type": "string", "pattern": r"^(P(\d+[YMWD])+|\$[a-z0-9_.]+)$", "description": "A length such as P90D."}
-_NUMBER: dict[str, Any] = {
-    "anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^(-?\d+(\.\d+)?|\$[a-z0-9_.]+)$"}]
-}
-_LOADER_FILLS = frozenset(
-    (
-        "label",
-        "near",
-        "question",
-        "roles",
-        "derive",
-        "configured",
-        "status_roles",
-        "test_roles",
-        "weight_roles",
-        "height_roles",
-    )
-)
-
-
-def make_schema(kind: FileKind) -> dict[str, Any]:
-    """Make the schema of one kind of file from its type."""
-    types: list[Any] = [TrialFile, Kind] if kind == "trial" else [MappingFile]
-    roots, components = msgspec.json.schema_components(types, ref_template="#/$defs/{name}")
-    defs = {name: _adapted(name, each) for name, each in components.items()}
-    defs["Period"] = _PERIOD
-    if kind == "trial":
-        defs["AtomEntry"]["properties"]["judge"] = _simplified(list(roots)[1])
-        defs["CriterionEntry"]["properties"]["logic"] = {"$ref": "#/$defs/Logic"}
-        defs["Logic"] = _LOGIC
-    if kind == "mapping":
-        factors = {"type": "object", "additionalProperties": {"anyOf": [*_NUMBER["anyOf"], {"const": KEPT}]}}
-        defs["Measure"]["properties"].update(ucum=factors, printed=factors)
-    root = defs.pop("TrialFile" if kind == "trial" else "MappingFile")
-    return {"$schema": _DIALECT, "title": f"A {kind} file of the FHIR trial adapter", **root, "$defs": defs}
-
-
-_LOGIC = {
-    "anyOf": [
-        {"type": "string"},
-        *(
-            {
-                "type": "object",
-                "properties": {key: inside},
-                "required": [key],
-                "additionalProperties": False,
-            }
-            for key, inside in (
-                ("all", {"type": "array", "items": {"$ref": "#/$defs/Logic"}, "minItems": 1}),
-                ("any", {"type": "array", "items": {"$ref": "#/$defs/Logic"}, "minItems": 1}),
-                ("not", {"$ref": "#/$defs/Logic"}),
-                ("premise", {"enum": ["childbearing_potential", "male"]}),
-            )
-        ),
-    ]
-}
-
-
-def _adapted(name: str, component: dict[str, Any]) -> dict[str, Any]:
-    """Write a component as files say it: numbers may be policies, a clause is told by its own key."""
-    made: dict[str, Any] = _simplified(component)
-    properties = made.get("properties")
-    if properties is not None and "clause" in properties:
-        del properties["clause"]
-        made["required"] = [each for each in made.get("required", ()) if each != "clause"]
-    if properties is not None and name[0].isupper() and ("kind" in properties or name == "ValueClause"):
-        for field in _LOADER_FILLS & set(properties):
-            if not (name == "ValueClause" and field == "roles"):
-                del properties[field]
-    return made
-
-
-def _simplified(node: Any) -> Any:  # noqa: ANN401 (any part of a JSON Schema)
-    if isinstance(node, list):
-        return [_simplified(each) for each in node]
-    if not isinstance(node, dict):
-        return node
-    if node.get("format") == "decimal" or node.get("type") in ("integer", "number"):
-        return {**_NUMBER, **({"description": node["description"]} if "description" in node else {})}
-    made = {key: _simplified(value) for key, value in node.items() if key not in ("discriminator", "default")}
-    if "prefixItems" in made:
-        made.pop("items", None)
-    return made
-
-
-def write_schemas() -> None:
-    """Write the schemas where editors and the wheel find them; a test holds that they are current."""
-    FOLDER.mkdir(exist_ok=True)
-    for kind in ("trial", "mapping"):
-        text = json.dumps(make_schema(kind), indent=2, ensure_ascii=False) + "\n"
-        (FOLDER / f"{kind}.schema.json").write_text(text, encoding="utf-8")
+_TAGS = ("kind", "by")
+"""Keys whose value says which of several shapes is meant."""
+_KEYS = (*CLAUSES, "any", "not", "premise")
+"""Keys that themselves say which shape is meant."""
+_MANY = 24
 
 
 @functools.cache
@@ -118,49 +27,106 @@ def _validator(kind: FileKind) -> Any:  # noqa: ANN401 (jsonschema's protocol)
     return jsonschema.Draft202012Validator(schema)
 
 
-def schema_issues(loaded: Loaded, kind: FileKind) -> list[Issue]:
-    """Say every place where a file does not have the shape of its kind."""
-    issues = []
-    for error in sorted(
-        _validator(kind).iter_errors(loaded.content), key=lambda each: list(map(str, each.absolute_path))
-    ):
-        deepest = _telling(error)
-        path: Path_ = tuple(deepest.absolute_path)
-        issues.append(loaded.issue("schema", _said(deepest), path))
-    return issues
+def schema_issues(loaded: Loaded, kind: FileKind) -> list[tuple[Path_, Issue]]:
+    """Say every place where a file does not have the shape of its kind, with its path."""
+    validator = _validator(kind)
+    found: dict[tuple[Path_, str], Issue] = {}
+    for error in validator.iter_errors(loaded.content):
+        for telling in _telling(error, validator.schema["$defs"]):
+            for path, code, said in _said(telling, validator.schema["$defs"]):
+                found.setdefault((path, said), loaded.issue(code, said, path))
+    return [(path, issue) for (path, _), issue in found.items()]
 
 
-def _telling(error: Any) -> Any:  # noqa: ANN401 (a jsonschema error)
+def _telling(error: Any, defs: dict[str, Any]) -> Iterator[Any]:  # noqa: ANN401 (a jsonschema error)
     """Of the alternatives of an anyOf, follow the one the writer meant: same ``kind`` or same clause key."""
-    while error.context:
-        branches: dict[int, list[Any]] = {}
-        for each in error.context:
-            branches.setdefault(each.schema_path[0], []).append(each)
-        meant = min(branches.values(), key=lambda errors: _distance(errors, error.instance))
-        error = max(meant, key=lambda each: len(each.absolute_path))
-    return error
+    if not error.context or _unknown_kind(error, defs) is not None:
+        yield error
+        return
+    branches: dict[int, list[Any]] = {}
+    for each in error.context:
+        branches.setdefault(each.schema_path[0], []).append(each)
+    for each in min(branches.values(), key=_distance):
+        yield from _telling(each, defs)
 
 
-def _distance(errors: list[Any], instance: object) -> tuple[int, int]:
-    wrong_kind = any(each.validator in ("const", "enum") and "kind" in list(each.path) for each in errors)
+def _distance(errors: list[Any]) -> tuple[int, int]:
+    """Say how far the file is from one alternative: of another type, of another kind, or near."""
+    if any(each.validator in ("type", "const") and not each.path for each in errors):
+        return 3, 0
+    if any(each.validator == "enum" and list(each.path)[-1:] in ([tag] for tag in _TAGS) for each in errors):
+        return 2, len(errors)
     missing = [each for each in errors if each.validator == "required" and not each.path]
-    clause = any(any(f"'{key}'" in each.message for key in CLAUSES) for each in missing)
-    wrong_type = any(each.validator == "type" and not each.path for each in errors)
-    return (2 if wrong_type else 1 if wrong_kind or clause else 0, len(errors) if isinstance(instance, dict) else 0)
+    if any(f"'{key}'" in each.message.split(" ", 1)[0] for key in _KEYS for each in missing):
+        return 1, len(errors)
+    return 0, len(errors)
 
 
-def _said(error: Any) -> str:  # noqa: ANN401 (a jsonschema error)
+def _unknown_kind(error: Any, defs: dict[str, Any]) -> tuple[str, list[str]] | None:  # noqa: ANN401 (the same)
+    """Give the tag and its allowed values where a part names none of the kinds it could be."""
+    if error.validator != "anyOf" or not isinstance(error.instance, dict):
+        return None
+    shapes = [defs[each["$ref"].rpartition("/")[2]] for each in error.validator_value if "$ref" in each]
+    for tag in _TAGS:
+        values = [each["properties"][tag]["enum"][0] for each in shapes if tag in each.get("properties", {})]
+        if values and error.instance.get(tag) not in values:
+            return tag, values
+    return None
+
+
+def _said(error: Any, defs: dict[str, Any]) -> Iterator[tuple[Path_, str, str]]:  # noqa: ANN401 (the same)
+    """Say where, with which code, and what is wrong and what to write instead."""
+    path: Path_ = tuple(error.absolute_path)
+    unknown = _unknown_kind(error, defs)
+    if unknown is not None:
+        tag, values = unknown
+        given = error.instance.get(tag)
+        if given is None:
+            yield path, "missing-key", f"{tag} is missing: one of {', '.join(values)}"
+        else:
+            yield (*path, tag), "schema", f"{given} is not one of {', '.join(values)}"
+        return
     match error.validator:
         case "additionalProperties":
-            return f"unknown key: {error.message.split('(', 1)[-1].split(' ', 1)[0]}"
+            known = error.schema.get("properties", {})
+            for key in error.instance:
+                if key not in known:
+                    near = meant(key, known) or f": the keys here are {', '.join(list(known)[:_MANY])}"
+                    yield (*path, key), "unknown-key", f"the key {key} is not known here{near}"
         case "required":
-            return f"{error.message.replace(' is a required property', '')} is missing"
+            missing = error.message.split("'")[1]
+            yield path, "missing-key", f"{missing} is missing"
         case "enum" | "const":
             allowed = error.validator_value if error.validator == "enum" else [error.validator_value]
-            return f"expected one of {', '.join(map(str, allowed[:30]))}"
+            words = ", ".join("null" if each is None else str(each) for each in allowed[:_MANY])
+            if "propertyNames" in error.schema_path:
+                yield (*path, error.instance), "unknown-key", f"{error.instance} is not one of {words}"
+            else:
+                yield path, "schema", f"{_short(error.instance)} is not one of {words}"
         case "type":
-            return f"expected {error.validator_value}"
-        case "pattern" if POLICY.pattern in str(error.validator_value):
-            return "expected a length such as P90D, or a $policy"
+            yield path, "schema", f"expected {_type(error.validator_value)}, not {_short(error.instance)}"
+        case "pattern":
+            expected = error.schema.get("description", "another form").rstrip(".")
+            yield path, "schema", f"expected {expected[:1].lower()}{expected[1:]}, not {_short(error.instance)}"
+        case "minItems" | "minProperties":
+            yield path, "schema", "nothing stands here: write at least one, or leave the key out"
         case _:
-            return str(error.message)[:200]
+            yield path, "schema", str(error.message)[:200]
+
+
+def _type(expected: object) -> str:
+    words = {"object": "keys with values", "array": "a list", "string": "text", "null": "null"}
+    words.update(number="a number", boolean="true or false")
+    each = expected if isinstance(expected, list) else [expected]
+    return " or ".join(words.get(str(name), str(name)) for name in each)
+
+
+def _short(value: object) -> str:
+    if isinstance(value, dict):
+        return "keys with values"
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "nothing"}[value]
+    said = str(value)
+    return said if len(said) <= 40 else f"{said[:40]}..."  # noqa: PLR2004 (a readable length)

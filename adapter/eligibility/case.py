@@ -41,17 +41,15 @@ class Case:
         self._kept: dict[int, object] = {}
         self._fertile: Truth | None = None
 
-    def once(self, question: object, compute: Callable[[], T]) -> T:
+    def once(self, question: object, answer: Callable[["Case"], T]) -> T:
         """Answer a question of this case once, however many atoms ask.
 
         Told apart by identity, which is fast: the catalog gives equal questions of all trials one object.
         """
-        try:
-            return self._kept[id(question)]  # type: ignore[return-value]  # a question has answers of one type
-        except KeyError:
-            made = compute()
-            self._kept[id(question)] = made
-            return made
+        key = id(question)
+        if key not in self._kept:
+            self._kept[key] = answer(self)
+        return self._kept[key]  # type: ignore[return-value]  # a question has answers of one type
 
     def since(self, period: Period) -> int:
         """Give the first day of the window that ends with the question."""
@@ -105,7 +103,11 @@ class Case:
 
     def _ended_by_record(self, rule: ChildbearingRule) -> bool:
         for name in rule.ended_by:
-            for condition in self.facts.conditions.get(name, ()):
+            records = self.facts.conditions.get(name, ())
+            denied = {code for each in records if each.verification is Verification.REFUTED for code in each.codes}
+            for condition in records:
+                if denied.intersection(condition.codes):
+                    continue
                 sure = condition.verification in (Verification.CONFIRMED, Verification.ABSENT)
                 proves = any(m.value_set == name and m.doubt is None for m in condition.memberships)
                 begun = self._begun(condition.onset or condition.asserted or condition.recorded)

@@ -49,16 +49,16 @@ Truths = Mapping[str, Truth]
 def truth_of(logic: Logic, truths: Truths, case: Case) -> Truth:
     """Whether a criterion's tree holds, given the truth of its atoms."""
     match logic:
-        case AtomIs(id):
-            return truths[id]
-        case Not(of):
-            return negation(truth_of(of, truths, case))
-        case All(of):
-            return all_of([truth_of(each, truths, case) for each in of])
-        case Any(of):
-            return any_of([truth_of(each, truths, case) for each in of])
-        case Premise(of):
-            return _premise(of, case)
+        case AtomIs():
+            return truths[logic.id]
+        case Not():
+            return negation(truth_of(logic.of, truths, case))
+        case All():
+            return all_of([truth_of(each, truths, case) for each in logic.of])
+        case Any():
+            return any_of([truth_of(each, truths, case) for each in logic.of])
+        case Premise():
+            return _premise(logic.of, case)
         case _:
             assert_never(logic)
 
@@ -84,13 +84,15 @@ def decide(trial: Trial, case: Case, *, attestation_lasts: Period) -> Screening:
     findings: dict[str, Finding] = {}
     truths: dict[str, Truth] = {}
     whole: dict[str, Truth] = {}
+    attested = case.facts.attestations
     for criterion in trial.criteria:
         for atom in criterion.atoms:
             if isinstance(atom.kind, SameAs):
                 judgement = _same_as(trial, atom.kind.criterion, whole, findings)
             else:
                 judgement = judge(atom.kind, case)
-            judgement = _attested(atom, judgement, case, attestation_lasts)
+            if atom.id in attested:
+                judgement = _attested(atom, judgement, case, attestation_lasts)
             findings[atom.id] = Finding(atom.id, judgement)
             truths[atom.id] = judgement.truth
         whole[criterion.id] = truth_of(criterion.logic, truths, case)
@@ -115,9 +117,7 @@ def _same_as(trial: Trial, name: str, whole: Truths, findings: Mapping[str, Find
 
 def _attested(atom: Atom, judgement: Judgement, case: Case, lasts: Period) -> Judgement:
     """Let a reviewer's fresh answer settle what is unknown; it never overrules what the record decides."""
-    answers = case.facts.attestations.get(atom.id)
-    if not answers:
-        return judgement
+    answers = case.facts.attestations[atom.id]
     opens = case.since(lasts)
     fresh = [
         each
@@ -152,7 +152,7 @@ def _shown(answer: Attestation) -> Evidence:
 def _touches(contradiction: Contradiction, findings: Mapping[str, Finding]) -> bool:
     """Whether the patient is where the text contradicts itself: the including side holds or says so."""
     including = [findings[each].judgement for each in contradiction.includes]
-    return any(each.truth is Truth.MET or each.reason is Reason.CONTRADICTION for each in including)
+    return all(each.truth is Truth.MET or each.reason is Reason.CONTRADICTION for each in including)
 
 
 def _verdict(trial: Trial, findings: Mapping[str, Finding], truths: Truths, whole: Truths, case: Case) -> Verdict:
@@ -169,7 +169,7 @@ def _verdict(trial: Trial, findings: Mapping[str, Finding], truths: Truths, whol
             firm = all_of([favour(each, truth_of(each.logic, by_machine_alone, case)) for each in trial.criteria])
             return Verdict.ELIGIBLE if firm is Truth.MET else Verdict.CANDIDATE
         case _:
-            only_people = not case.facts.person.death_unclear and _only_people_can_tell(trial, truths, case)
+            only_people = not case.facts.person.death_unclear and _only_people_can_tell(trial, truths, whole, case)
             return Verdict.CANDIDATE if only_people else Verdict.POTENTIAL_CANDIDATE
 
 
@@ -179,14 +179,14 @@ def _with(trial: Trial, truths: Truths, is_open: Callable[[Atom], bool]) -> dict
     return {atom.id: Truth.UNKNOWN if is_open(atom) else truths[atom.id] for atom in atoms}
 
 
-def _only_people_can_tell(trial: Trial, truths: Truths, case: Case) -> bool:
+def _only_people_can_tell(trial: Trial, truths: Truths, whole: Truths, case: Case) -> bool:
     """Whether reviewers could settle everything in favour: no open atom that a record should answer is needed."""
     for criterion in trial.criteria:
         open_atoms = [a for a in criterion.atoms if truths[a.id] is Truth.UNKNOWN]
-        if not open_atoms or favour(criterion, truth_of(criterion.logic, truths, case)) is Truth.MET:
+        if not open_atoms or favour(criterion, whole[criterion.id]) is Truth.MET:
             continue
         theirs = [a.id for a in open_atoms if a.grade != "A"]
-        if not _can_be_settled(criterion, truths, theirs, case):
+        if not theirs or not _can_be_settled(criterion, truths, theirs, case):
             return False
     return True
 

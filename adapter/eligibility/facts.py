@@ -93,7 +93,9 @@ class Clinical(enum.Enum):
     """What Condition.clinicalStatus says, folded to what criteria ask."""
 
     ACTIVE = "active"
+    RESOLVED = "resolved"
     ENDED = "ended"
+    """Inactive or in remission: it may come back."""
     ABSENT = "absent"
     UNCLEAR = "unclear"
 
@@ -122,7 +124,7 @@ class Condition(msgspec.Struct, frozen=True):
 
     memberships: tuple[Membership, ...]
     codes: tuple[str, ...]
-    """``system|code`` of every coding, to tell whether two records speak of the same thing."""
+    """``system|code`` of every coding, spelled one way, to tell whether two records speak of the same thing."""
     label: str
     clinical: Clinical
     verification: Verification
@@ -135,6 +137,8 @@ class Condition(msgspec.Struct, frozen=True):
     """Whether any abatement was sent, dated or not."""
     unreadable: bool = False
     """Whether a part of the record that decides its meaning could not be read."""
+    coded: str = ""
+    """Its first code as sent, ``system|code``."""
 
 
 class Route(enum.Enum):
@@ -177,6 +181,8 @@ class Medication(msgspec.Struct, frozen=True):
     dated: bool = True
     route: Route = Route.UNKNOWN
     dose: DailyDose | None = None
+    coded: str = ""
+    """Its first code as sent, ``system|code``."""
 
 
 class Procedure(msgspec.Struct, frozen=True):
@@ -204,6 +210,8 @@ class Allergy(msgspec.Struct, frozen=True):
     recorded: Moment | None = None
     """When the allergy, or the statement that there is none, came to be known."""
     manifestations: tuple[Membership, ...] = ()
+    has_ended: bool = False
+    """Whether clinicalStatus says that it is no longer so."""
 
 
 class EmptyList(msgspec.Struct, frozen=True, gc=False):

@@ -10,6 +10,8 @@ class Reason(enum.Enum):
     meaning: str
     action: str
 
+    __hash__ = object.__hash__  # a member is one object; Enum's own hash runs Python code on every look-up
+
     NODATA = ("NODATA", "nothing on record for this input", "order or send the result")
     STALE = ("STALE", "a value exists but is older than the window", "repeat the measurement")
     STATUS = (

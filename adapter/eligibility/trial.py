@@ -69,7 +69,7 @@ class Contradiction(msgspec.Struct, frozen=True):
     """Where the trial's text asks for what it also excludes; the exclusion wins and a person must settle it."""
 
     includes: tuple[str, ...]
-    """Atoms whose being true meets the inclusion."""
+    """Atoms that together meet the inclusion."""
     excludes: tuple[str, ...]
     text: str
 

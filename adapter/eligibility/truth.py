@@ -16,6 +16,8 @@ class Truth(enum.Enum):
     UNKNOWN = 1
     MET = 2
 
+    __hash__ = object.__hash__  # a member is one object; Enum's own hash runs Python code on every look-up
+
     def __bool__(self) -> NoReturn:
         raise TypeError("compare a Truth with Truth.MET, Truth.NOT_MET or Truth.UNKNOWN")
 

@@ -198,17 +198,20 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         all_ends = (self.at_least, self.more_than, self.at_most, self.less_than)
         return tuple(end for end in all_ends if end is not None)
 
-    def phrase(self, unit: str, truth: Truth, value: Bounds) -> str:
+    def phrase(self, unit: str, truth: Truth, value: Bounds, printed: "Limits | None" = None) -> str:
         """Say what was found of ``value`` against these limits: ``at least 7.5 %``, or the one limit it breaks.
 
-        >>> Limits(at_least=Decimal(18), at_most=Decimal(75)).phrase("years", Truth.NOT_MET, Bounds.exactly(Decimal(77)))
+        ``printed`` gives the same limits as the trial prints them, in ``unit``.
+
+        >>> Limits(at_most=Decimal(75)).phrase("years", Truth.NOT_MET, Bounds.exactly(Decimal(77)))
         'above 75 years'
         """
+        shown = printed or self
         words = [
-            (self.at_least, "at least", "below"),
-            (self.more_than, "above", "not above"),
-            (self.at_most, "at most", "above"),
-            (self.less_than, "below", "not below"),
+            (shown.at_least, "at least", "below"),
+            (shown.more_than, "above", "not above"),
+            (shown.at_most, "at most", "above"),
+            (shown.less_than, "below", "not below"),
         ]
         said = " and ".join(f"{yes} {plain(end)}" for end, yes, _ in words if end is not None)
         if truth is Truth.NOT_MET:

@@ -10,14 +10,24 @@ from adapter.eligibility.values import AsOf, Moment
 _PARTIAL = re.compile(r"(\d{4})(?:-(\d{2}))?", re.ASCII)
 _DATE_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?", re.ASCII)
 _DAY_LENGTH = 10
+_LONGEST = 48
+_EARLIEST = datetime.date(1850, 1, 1).toordinal()
 
 
-@functools.lru_cache(maxsize=65536)
 def parse_moment(text: str) -> Moment | None:
     """Read a date or dateTime of any precision; None when it is not one.
 
-    A time without a zone, which FHIR forbids and senders send, keeps its calendar day and gives no instant.
+    A time without a zone, which FHIR forbids and senders send, keeps its calendar day and gives no instant.  No
+    patient's record reaches back before 1850: senders write 0001-01-01 or 1753-01-01 for a date they do not have.
     """
+    if len(text) > _LONGEST:
+        return None
+    moment = _parse(text)
+    return moment if moment is not None and moment.last >= _EARLIEST else None
+
+
+@functools.lru_cache(maxsize=65536)
+def _parse(text: str) -> Moment | None:
     try:
         if len(text) == _DAY_LENGTH and text[4] == text[7] == "-":
             day = datetime.date.fromisoformat(text).toordinal()

@@ -1,17 +1,20 @@
 """Whose data is whose: the resources of a document, sorted to the patients they are about."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any
 
 import msgspec
 
 from adapter.errors import Issue, Severity
 from adapter.fhir import resources as fhir
+from adapter.fhir.versioning import OUR_TAG, current_url, latest_versions
 from adapter.fhir.wire import Document, Entered, type_name
 
-OUR_TAG = "https://fhir-trial-adapter.org/fhir/CodeSystem/tags"
-"""The system of the tag on everything we write; tagged resources are never read back as patient data."""
+__all__ = ["OUR_TAG", "Lookup", "PatientRecord", "sort_by_patient"]
 
-_HISTORY = "/_history/"
+_TYPE_NAMES = frozenset(type_name(kind()) for kind in fhir.READ)
 
 
 class PatientRecord(msgspec.Struct):
@@ -32,13 +35,13 @@ class Lookup:
     __slots__ = ("_by_relative", "_by_url")
 
     def __init__(self) -> None:
-        self._by_url: dict[str, Entered] = {}
+        self._by_url: dict[str, list[Entered]] = defaultdict(list)
         self._by_relative: dict[str, list[Entered]] = defaultdict(list)
 
     def add(self, entered: Entered) -> None:
         """Make a resource findable by its fullUrl and by ``Type/id``."""
         if entered.full_url is not None:
-            self._by_url[_current(entered.full_url)] = entered
+            self._by_url[current_url(entered.full_url)].append(entered)
         resource = entered.resource
         if isinstance(resource, fhir.Resource) and resource.id is not None:
             self._by_relative[f"{type_name(resource)}/{resource.id}"].append(entered)
@@ -46,31 +49,41 @@ class Lookup:
     def find(self, reference: str | None, base: str | None) -> Entered | None:
         """Resolve a reference as it stands in an entry whose fullUrl is ``base``.
 
-        An absolute reference means exactly that fullUrl; a relative one is tried against the entry's own server
-        first, then inside the document when only one resource can be meant
-        (http://hl7.org/fhir/R4/bundle.html#references).
+        An absolute reference means exactly that fullUrl.  A relative one means that resource of the entry's own
+        server; one of another server has the same id by chance.  Only where a server is not told does the id alone
+        do, and only when one resource can be meant (http://hl7.org/fhir/R4/bundle.html#references).
         """
         if not reference or reference.startswith("#"):
             return None
-        reference = _current(reference)
+        reference = current_url(reference)
         if ":" in reference:
-            return self._by_url.get(reference)
-        if base is not None and base.startswith("http"):
-            root = base.rsplit("/", 2)[0]
-            found = self._by_url.get(f"{root}/{reference}")
+            return _only(self._by_url.get(reference, ()))
+        server = _server(base)
+        if server is not None:
+            found = _only(self._by_url.get(f"{server}/{reference}", ()))
             if found is not None:
                 return found
         meant = self._by_relative.get(reference, ())
-        return meant[0] if len(meant) == 1 else None
+        if server is not None:
+            meant = [each for each in meant if _server(each.full_url) is None]
+        return _only(meant)
 
 
-def _current(reference: str) -> str:
-    return reference.split(_HISTORY, 1)[0]
+def _only(found: "list[Entered] | tuple[()]") -> Entered | None:
+    return found[0] if len(found) == 1 else None
+
+
+def _server(full_url: str | None) -> str | None:
+    """Give the base of a RESTful fullUrl, ``http://server/fhir`` of ``http://server/fhir/Patient/1``."""
+    if full_url is None or not full_url.startswith("http"):
+        return None
+    parts = current_url(full_url).rsplit("/", 2)
+    return parts[0] if len(parts) == 3 and parts[1] in _TYPE_NAMES else None  # noqa: PLR2004 (base, type and id)
 
 
 def sort_by_patient(document: Document) -> list[PatientRecord]:
     """Give each patient's record; what belongs to nobody here is reported on the document and used for none."""
-    entries = _latest_versions(document)
+    entries = latest_versions(document.entries, document.issues)
     patients, medications, studies = Lookup(), Lookup(), Lookup()
     found: list[Entered] = []
     for entered in entries:
@@ -87,66 +100,64 @@ def sort_by_patient(document: Document) -> list[PatientRecord]:
         for index, each in enumerate(found)
     }
     strays: dict[str, list[str]] = defaultdict(list)
-    resolved: dict[tuple[str, str], Entered | None] = {}
+    resolved: dict[tuple[str, str | None], Entered | None] = {}
     for entered in entries:
         resource = entered.resource
-        if not isinstance(resource, _ABOUT_SOMEONE):
+        subject_of = _SUBJECT_OF.get(type(resource))
+        if subject_of is None:
             continue
-        reference = _subject(resource)
-        if reference is None or reference.reference is None:
-            strays["no-subject"].append(entered.expression)
-            continue
-        text = reference.reference
-        base = entered.full_url or ""
-        key = (text, "" if ":" in text else base.rsplit("/", 2)[0])
-        if key not in resolved:
-            resolved[key] = patients.find(text, entered.full_url)
-        owner = resolved[key]
+        reference = subject_of(resource)
+        text = reference.reference if reference is not None else None
+        owner = None
+        if text is not None:
+            key = (text, None if ":" in text else _server(entered.full_url))
+            if key not in resolved:
+                resolved[key] = patients.find(text, entered.full_url)
+            owner = resolved[key]
+        if owner is None and len(found) == 1 and not _SUBJECTS.isdisjoint(entered.unreadable):
+            owner = found[0]  # whose it is cannot be read: it decides nothing, and must not be passed over
         if owner is None:
-            strays["stranger"].append(entered.expression)
-        else:
-            records[id(owner)].resources[type(resource)].append(entered)
+            strays["stranger" if text is not None else "no-subject"].append(entered.expression)
+            continue
+        records[id(owner)].resources[type(resource)].append(entered)
+        if isinstance(resource, fhir.MedicationRecord) and _is_dangling(resource, entered, medications):
+            strays["unknown-drug"].append(entered.expression)
     document.issues.extend(_stray_issues(strays, has_patient=bool(found)))
+    document.issues.extend(_patient_issues(found, list(records.values())))
     return list(records.values())
 
 
-_ABOUT_SOMEONE = (
-    fhir.Observation,
-    fhir.Condition,
-    fhir.MedicationRecord,
-    fhir.Procedure,
-    fhir.AllergyIntolerance,
-    fhir.ListResource,
-    fhir.Encounter,
-    fhir.ResearchSubject,
-    fhir.Consent,
-    fhir.QuestionnaireResponse,
-)
+def _is_dangling(resource: fhir.MedicationRecord, entered: Entered, medications: Lookup) -> bool:
+    reference = resource.medication_reference or (resource.medication.reference if resource.medication else None)
+    if reference is None or reference.reference is None or reference.reference.startswith("#"):
+        return False
+    return medications.find(reference.reference, entered.full_url) is None
 
 
-def _subject(resource: fhir.Tagged) -> fhir.Reference | None:
-    if isinstance(resource, fhir.AllergyIntolerance):
-        return resource.patient
-    if isinstance(resource, fhir.ResearchSubject):
-        return resource.individual or resource.subject
-    if isinstance(resource, fhir.Consent):
-        return resource.patient or resource.subject
-    if isinstance(resource, fhir.ListResource):
-        subject = resource.subject
-        if isinstance(subject, list):
-            return subject[0] if len(subject) == 1 else None
-        return subject
-    if isinstance(
-        resource,
-        fhir.Observation
-        | fhir.Condition
-        | fhir.MedicationRecord
-        | fhir.Procedure
-        | fhir.Encounter
-        | fhir.QuestionnaireResponse,
-    ):
-        return resource.subject
-    return None
+def _one_subject(resource: fhir.ListResource) -> fhir.Reference | None:
+    subject = resource.subject
+    if isinstance(subject, list):
+        return subject[0] if len(subject) == 1 else None
+    return subject
+
+
+_SUBJECT_OF: dict[type[fhir.Tagged], Callable[[Any], fhir.Reference | None]] = {
+    fhir.Observation: attrgetter("subject"),
+    fhir.Condition: attrgetter("subject"),
+    fhir.MedicationRequest: attrgetter("subject"),
+    fhir.MedicationStatement: attrgetter("subject"),
+    fhir.MedicationAdministration: attrgetter("subject"),
+    fhir.MedicationDispense: attrgetter("subject"),
+    fhir.Procedure: attrgetter("subject"),
+    fhir.AllergyIntolerance: attrgetter("patient"),
+    fhir.ListResource: _one_subject,
+    fhir.Encounter: attrgetter("subject"),
+    fhir.ResearchSubject: lambda resource: resource.individual or resource.subject,
+    fhir.Consent: lambda resource: resource.patient or resource.subject,
+    fhir.QuestionnaireResponse: attrgetter("subject"),
+}
+"""How each type that is about someone says about whom: a table, since it is asked of every resource."""
+_SUBJECTS = frozenset(("subject", "patient", "individual"))
 
 
 def _patient_id(entered: Entered, index: int) -> str:
@@ -163,6 +174,7 @@ def _stray_issues(strays: dict[str, list[str]], *, has_patient: bool) -> list[Is
     said = {
         "no-subject": "name no subject and are used for nobody",
         "stranger": "are about someone who is not in this document and are used for nobody",
+        "unknown-drug": "name a Medication that is not in this document: which drug it is stays unknown",
     }
     for code, places in strays.items():
         if has_patient or code == "no-subject":
@@ -171,68 +183,21 @@ def _stray_issues(strays: dict[str, list[str]], *, has_patient: bool) -> list[Is
     return issues
 
 
-def _latest_versions(document: Document) -> list[Entered]:
-    """Keep the newest version of each resource, drop what was deleted and what we wrote ourselves."""
-    newest: dict[str, Entered] = {}
-    kept: list[Entered] = []
-    deleted: set[str] = set()
-    for entered in document.entries:
+def _patient_issues(found: list[Entered], records: list[PatientRecord]) -> list[Issue]:
+    """Warn where a Patient says that it is not the record to use, or where two have one id."""
+    issues = []
+    names = Counter(record.id for record in records)
+    for entered, record in zip(found, records, strict=True):
         resource = entered.resource
-        if not isinstance(resource, fhir.READ):
+        if not isinstance(resource, fhir.Patient):
             continue
-        if isinstance(resource, fhir.Bundle):
-            issue = Issue(Severity.WARNING, "nested-bundle", "a Bundle inside a Bundle is not read", entered.expression)
-            document.issues.append(issue)
-            continue
-        if resource.meta is not None and any(tag.system == OUR_TAG for tag in resource.meta.tag):
-            continue
-        relative = f"{type_name(resource)}/{resource.id}"
-        if entered.method == "DELETE":
-            deleted.add(relative)
-            continue
-        if relative in deleted:  # a history stands newest first, so this is older than its deletion
-            continue
-        key = _identity(entered, resource)
-        if key is None:
-            kept.append(entered)
-            continue
-        other = newest.get(key)
-        if other is None:
-            newest[key] = entered
-            kept.append(entered)
-            continue
-        if other.resource == resource and other.unreadable == entered.unreadable:
-            continue
-        order = _is_newer(entered, other)
-        if order is None:
-            issue = Issue(
-                Severity.WARNING, "two-versions", "the same resource stands here twice, differently", entered.expression
-            )
-            document.issues.append(issue)
-            kept.append(entered)
-        elif order:
-            newest[key] = entered
-            kept[next(i for i, each in enumerate(kept) if each is other)] = entered
-    return kept
-
-
-def _identity(entered: Entered, resource: fhir.Resource) -> str | None:
-    if entered.full_url is not None:
-        return _current(entered.full_url)
-    return f"{type_name(resource)}/{resource.id}" if resource.id is not None else None
-
-
-def _is_newer(one: Entered, other: Entered) -> bool | None:
-    """Whether ``one`` is the later version; None where nothing says which."""
-    first, second = one.resource, other.resource
-    if not isinstance(first, fhir.Resource) or not isinstance(second, fhir.Resource):
-        return None
-    mine, theirs = first.meta, second.meta
-    if mine is None or theirs is None:
-        return None
-    one_id, other_id = mine.version_id or "", theirs.version_id or ""
-    if one_id.isdigit() and other_id.isdigit() and int(one_id) != int(other_id):
-        return int(one_id) > int(other_id)
-    if mine.last_updated and theirs.last_updated and mine.last_updated != theirs.last_updated:
-        return mine.last_updated > theirs.last_updated
-    return None
+        if resource.active is False:
+            said = "this Patient is marked as not active: data may stand under another record"
+            issues.append(Issue(Severity.WARNING, "patient-inactive", said, f"{entered.expression}.active"))
+        if any(link.type == "replaced-by" for link in resource.link):
+            said = "this Patient is replaced by another: data may stand under that record"
+            issues.append(Issue(Severity.WARNING, "patient-replaced", said, f"{entered.expression}.link"))
+        if names[record.id] > 1:
+            said = "another Patient of this document has the same id: tell their answers apart by the order"
+            issues.append(Issue(Severity.WARNING, "same-id", said, f"{entered.expression}.id"))
+    return issues

@@ -5,13 +5,47 @@ here, since their names never collide.  ``gc=False``: these trees hold no cycles
 """
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, Annotated, Any, Union
 
 import msgspec
+
+if TYPE_CHECKING:
+    Number = Decimal
+else:
+
+    class _IsDecimal(type):
+        def __instancecheck__(cls, made: object) -> bool:
+            return type(made) is Decimal
+
+    class Number(metaclass=_IsDecimal):
+        """A JSON number, kept exactly; unlike a field of type Decimal it takes no string such as "8_1"."""
+
+
+def to_number(kind: type, read: Any) -> Decimal:  # noqa: ANN401 (whatever JSON held)
+    """Let msgspec make a Number; raises ValueError, which it turns into a located error."""
+    made = type(read)
+    if kind is Number and made is Decimal:
+        return read  # type: ignore[no-any-return]  # its type was just compared
+    if kind is Number and made is int:
+        return Decimal(read)
+    raise ValueError("expected a number")
 
 
 class Element(msgspec.Struct, gc=False, rename="camel", omit_defaults=True):
     """What every structure here shares: FHIR's camelCase names, unknown elements skipped."""
+
+
+class Present(Element):
+    """An object of which only matters that it is there."""
+
+
+NotUnderstood = Annotated[tuple[Present, ...], msgspec.Meta(max_length=0)]
+"""``modifierExtension``: it can turn the meaning into its opposite, and none is understood here, so that one that is
+there makes its element unreadable (http://hl7.org/fhir/R4/extensibility.html#modifierExtension)."""
+
+
+class Backbone(Element):
+    modifier_extension: NotUnderstood = ()
 
 
 class Coding(Element):
@@ -42,8 +76,9 @@ class CodeableReference(Element):
 
 
 class Quantity(Element):
-    value: Decimal | None = None
+    value: Number | None = None
     comparator: str | None = None
+    comparator_extended: Present | None = msgspec.field(name="_comparator", default=None)
     unit: str | None = None
     system: str | None = None
     code: str | None = None
@@ -78,17 +113,28 @@ class Tagged(Element, tag_field="resourceType"):
 class Resource(Tagged):
     id: str | None = None
     meta: Meta | None = None
+    implicit_rules: Annotated[str, msgspec.Meta(max_length=0)] | None = None
+    """Rules that must be understood to read the resource; none are."""
+    modifier_extension: NotUnderstood = ()
+
+
+class PatientLink(Backbone):
+    type: str | None = None
 
 
 class Patient(Resource):
+    active: bool | None = None
+    link: tuple[PatientLink, ...] = ()
     birth_date: str | None = None
     gender: str | None = None
     deceased_boolean: bool | None = None
     deceased_date_time: str | None = None
+    deceased_boolean_extended: Present | None = msgspec.field(name="_deceasedBoolean", default=None)
+    deceased_date_time_extended: Present | None = msgspec.field(name="_deceasedDateTime", default=None)
     extension: tuple[Extension, ...] = ()
 
 
-class ObservedRange(Element):
+class ObservedRange(Backbone):
     low: Quantity | None = None
     high: Quantity | None = None
     type: CodeableConcept | None = None
@@ -97,7 +143,7 @@ class ObservedRange(Element):
     text: str | None = None
 
 
-class Value(Element):
+class Value(Backbone):
     """What Observation and its components share: code, value[x], reference ranges."""
 
     code: CodeableConcept | None = None
@@ -107,7 +153,7 @@ class Value(Element):
     value_boolean: bool | None = None
     value_integer: int | None = None
     value_range: Range | None = None
-    value_ratio: msgspec.Raw | None = None
+    value_ratio: Present | None = None
     data_absent_reason: CodeableConcept | None = None
     interpretation: tuple[CodeableConcept, ...] = ()
     reference_range: tuple[ObservedRange, ...] = ()
@@ -123,9 +169,11 @@ class Observation(Resource):
     subject: Reference | None = None
     focus: tuple[Reference, ...] = ()
     effective_date_time: str | None = None
+    effective_date_time_extended: Present | None = msgspec.field(name="_effectiveDateTime", default=None)
     effective_instant: str | None = None
+    effective_instant_extended: Present | None = msgspec.field(name="_effectiveInstant", default=None)
     effective_period: Period | None = None
-    effective_timing: msgspec.Raw | None = None
+    effective_timing: Present | None = None
     issued: str | None = None
     identifier: tuple[Identifier, ...] = ()
     performer: tuple[Reference, ...] = ()
@@ -135,7 +183,7 @@ class Observation(Resource):
     value_boolean: bool | None = None
     value_integer: int | None = None
     value_range: Range | None = None
-    value_ratio: msgspec.Raw | None = None
+    value_ratio: Present | None = None
     data_absent_reason: CodeableConcept | None = None
     interpretation: tuple[CodeableConcept, ...] = ()
     reference_range: tuple[ObservedRange, ...] = ()
@@ -150,12 +198,13 @@ class Condition(Resource):
     onset_date_time: str | None = None
     onset_period: Period | None = None
     onset_age: Quantity | None = None
-    onset_range: msgspec.Raw | None = None
+    onset_range: Present | None = None
     onset_string: str | None = None
     abatement_date_time: str | None = None
+    abatement_date_time_extended: Present | None = msgspec.field(name="_abatementDateTime", default=None)
     abatement_period: Period | None = None
     abatement_age: Quantity | None = None
-    abatement_range: msgspec.Raw | None = None
+    abatement_range: Present | None = None
     abatement_string: str | None = None
     abatement_boolean: bool | None = None
     recorded_date: str | None = None
@@ -165,10 +214,12 @@ class Condition(Resource):
 class Repeat(Element):
     frequency: int | None = None
     frequency_max: int | None = None
-    period: Decimal | None = None
-    period_max: Decimal | None = None
+    period: Number | None = None
+    period_max: Number | None = None
     period_unit: str | None = None
-    bounds_period: Period | None = None
+    bounds_period: Present | None = None
+    bounds_duration: Present | None = None
+    bounds_range: Present | None = None
     day_of_week: tuple[str, ...] = ()
     when: tuple[str, ...] = ()
     time_of_day: tuple[str, ...] = ()
@@ -183,26 +234,27 @@ class Timing(Element):
 
 class DoseAndRate(Element):
     dose_quantity: Quantity | None = None
-    dose_range: msgspec.Raw | None = None
-    rate_quantity: msgspec.Raw | None = None
-    rate_range: msgspec.Raw | None = None
-    rate_ratio: msgspec.Raw | None = None
+    dose_range: Present | None = None
+    rate_quantity: Present | None = None
+    rate_range: Present | None = None
+    rate_ratio: Present | None = None
 
 
-class Dosage(Element):
+class Dosage(Backbone):
+    sequence: int | None = None
     text: str | None = None
     timing: Timing | None = None
     as_needed_boolean: bool | None = None
-    as_needed_codeable_concept: msgspec.Raw | None = None
+    as_needed_codeable_concept: Present | None = None
     as_needed: bool | None = None
-    as_needed_for: tuple[msgspec.Raw, ...] = ()
+    as_needed_for: tuple[Present, ...] = ()
     route: CodeableConcept | None = None
     dose_and_rate: tuple[DoseAndRate, ...] = ()
     dose: Quantity | None = None
     """MedicationAdministration.dosage.dose."""
 
 
-class Ingredient(Element):
+class Ingredient(Backbone):
     item: CodeableReference | None = None
     item_codeable_concept: CodeableConcept | None = None
     item_reference: Reference | None = None
@@ -227,6 +279,7 @@ class MedicationRecord(Resource):
 class MedicationRequest(MedicationRecord):
     intent: str | None = None
     do_not_perform: bool | None = None
+    do_not_perform_extended: Present | None = msgspec.field(name="_doNotPerform", default=None)
     authored_on: str | None = None
     dosage_instruction: tuple[Dosage, ...] = ()
 
@@ -238,7 +291,7 @@ class MedicationStatement(MedicationRecord):
     dosage: tuple[Dosage, ...] = ()
 
 
-class Adherence(Element):
+class Adherence(Backbone):
     code: CodeableConcept | None = None
 
 
@@ -279,7 +332,7 @@ class Manifestation(Element):
     concept: CodeableConcept | None = None
 
 
-class Reaction(Element):
+class Reaction(Backbone):
     severity: str | None = None
     manifestation: tuple[Manifestation, ...] = ()
     substance: CodeableConcept | None = None
@@ -298,11 +351,12 @@ class AllergyIntolerance(Resource):
 
 class ListResource(Resource, tag="List"):
     status: str | None = None
+    mode: str | None = None
     code: CodeableConcept | None = None
     subject: Reference | list[Reference] | None = None
     date: str | None = None
     empty_reason: CodeableConcept | None = None
-    entry: tuple[msgspec.Raw, ...] = ()
+    entry: tuple[Present, ...] = ()
 
 
 class Encounter(Resource):
@@ -312,14 +366,15 @@ class Encounter(Resource):
     period: Period | None = None
     actual_period: Period | None = None
     reason_code: tuple[CodeableConcept, ...] = ()
+    reason_reference: tuple[Reference, ...] = ()
     reason: tuple["EncounterReason", ...] = ()
 
 
-class EncounterReason(Element):
+class EncounterReason(Backbone):
     value: tuple[CodeableReference, ...] = ()
 
 
-class Progress(Element):
+class Progress(Backbone):
     subject_state: CodeableConcept | None = None
     start_date: str | None = None
     end_date: str | None = None
@@ -338,7 +393,7 @@ class ResearchStudy(Resource):
     identifier: tuple[Identifier, ...] = ()
 
 
-class PolicyBackbone(Element):
+class PolicyBackbone(Backbone):
     uri: str | None = None
 
 
@@ -355,13 +410,13 @@ class Consent(Resource):
     policy: tuple[PolicyBackbone, ...] = ()
 
 
-class Answer(Element):
+class Answer(Backbone):
     value_boolean: bool | None = None
     value_coding: Coding | None = None
     value_string: str | None = None
 
 
-class Item(Element):
+class Item(Backbone):
     link_id: str | None = None
     answer: tuple[Answer, ...] = ()
     item: tuple["Item", ...] = ()
@@ -384,14 +439,20 @@ class Request(Element):
     url: str | None = None
 
 
+class Response(Element):
+    etag: str | None = None
+    last_modified: str | None = None
+
+
 class Search(Element):
     mode: str | None = None
 
 
-class Entry(Element):
+class Entry(Backbone):
     full_url: str | None = None
     resource: "AnyResource | None" = None
     request: Request | None = None
+    response: Response | None = None
     search: Search | None = None
 
 

@@ -65,7 +65,7 @@ class ResultWriter:
         self._version = version
         self._is_r4 = version is FhirVersion.R4
         self._publisher = publisher
-        self._silent: dict[tuple[str, Judgement], msgspec.Raw] = {}
+        self._silent: dict[tuple[str, Judgement], bytes] = {}
         self._requirements = {
             name: msgspec.Raw(_encode(_data_requirement(each))) for name, each in requirements.items()
         }
@@ -183,7 +183,8 @@ class ResultWriter:
         remarks = _remarks(screening)
         if remarks:
             contained.append({"resourceType": "OperationOutcome", "id": "msg", "issue": remarks})
-        requirements = self._missing(screening)
+        is_open = nothing or screening.verdict is Verdict.POTENTIAL_CANDIDATE
+        requirements = self._missing(screening) if is_open else []
         asks = screening.verdict is Verdict.POTENTIAL_CANDIDATE and bool(requirements)
         status = "data-required" if nothing else "data-requested" if asks else "success"
         base = self._publisher.base
@@ -224,9 +225,9 @@ class ResultWriter:
                     key = (atom.id, judgement)
                     kept = self._silent.get(key)
                     if kept is None:
-                        kept = msgspec.Raw(_encode(_criterion(criterion, finding, positive=signs[atom.id])))
+                        kept = _encode(_criterion(criterion, finding, positive=signs[atom.id]))
                         self._silent[key] = kept
-                    made.append(bytes(kept))
+                    made.append(kept)
                     continue
                 for item in judgement.evidence:
                     sources[item.source.versioned] = None

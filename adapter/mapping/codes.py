@@ -1,5 +1,7 @@
 """Which inputs and value sets a code belongs to: exact for most systems, by prefix or range for classifications."""
 
+import re
+
 import msgspec
 
 from adapter.eligibility.facts import Membership, Route
@@ -22,9 +24,8 @@ class _Prefix(msgspec.Struct, frozen=True):
     high: str
     value_set: str
     doubt: Reason | None
-    names_whole: bool
-    """Whether any code here names the whole concept; else only a root listed as such does."""
-    is_root: bool
+    naming: frozenset[str] | None
+    """Codes that name the whole concept; None: any here does."""
     excluding: tuple[str, ...]
 
     def holds(self, code: str) -> bool:
@@ -47,7 +48,9 @@ class CodeIndex:
     def __init__(self, inputs: dict[str, Input], value_sets: dict[str, ValueSet], vocabulary: Vocabulary) -> None:
         self._system: dict[str, System] = {url: key for key, urls in vocabulary.systems.items() for url in urls}
         self._hierarchical = frozenset(vocabulary.hierarchical)
-        self._targets: dict[tuple[System, str], tuple[Target, ...]] = {}
+        self._urls = vocabulary.systems
+        self._targets: dict[tuple[str, str | None], tuple[Target, ...]] = {}
+        """By a system's URL, not its name, so that an Observation's code takes one look-up."""
         self._exact: dict[tuple[System, str], list[Membership]] = {}
         self._prefixes: dict[System, list[_Prefix]] = {}
         self._kept: dict[tuple[str | None, str | None], tuple[Membership, ...]] = {}
@@ -56,33 +59,39 @@ class CodeIndex:
         for name, each in inputs.items():
             for role, codes in each.codes.items():
                 for code in codes:
-                    self._add_target((code.system, code.code), Target(name, role))
+                    for url in vocabulary.systems[code.system]:
+                        self._add_targets(url, code.code, (Target(name, role),))
         for name, value_set in value_sets.items():
             self._routes.update({code: Route(route) for code, route in value_set.routes.items()})
             for member in _with_included(name, value_sets):
                 self._add_set(name, value_sets[member], value_set)
 
-    def _add_target(self, key: tuple[System, str], target: Target) -> None:
-        self._targets[key] = (*self._targets.get(key, ()), target)
+    def _add_targets(self, url: str, code: str, targets: tuple[Target, ...]) -> None:
+        key = (url, code)
+        self._targets[key] = (*self._targets.get(key, ()), *targets)
 
     def _add_set(self, name: str, source: ValueSet, owner: ValueSet) -> None:
         for system, codes in source.codes.items():
             for code in codes:
-                any_code = owner.refutable == "any-code"
-                is_root = not any_code and code.code in owner.refutable
+                naming = None if owner.refutable == "any-code" else frozenset(map(undotted, owner.refutable))
                 doubt = _doubt(owner, system, code.code) or _doubt(source, system, code.code)
                 if system in self._hierarchical:
                     low, _, high = undotted(code.code).partition("-")
                     excluding = tuple(undotted(each) for each in source.excluding.get(system, ()))
-                    prefix = _Prefix(low, high or low, name, doubt, any_code, is_root, excluding)
+                    prefix = _Prefix(low, high or low, name, doubt, naming, excluding)
                     self._prefixes.setdefault(system, []).append(prefix)
                 else:
-                    self._exact.setdefault((system, code.code), []).append(Membership(name, doubt, any_code or is_root))
+                    whole = naming is None or undotted(code.code) in naming
+                    self._exact.setdefault((system, code.code), []).append(Membership(name, doubt, whole))
 
     def add_local(self, system: str, code: str, target: tuple[System, str]) -> None:
         """Let a site's own code mean a standard one."""
         key = (system, code)
         self._local[key] = (*self._local.get(key, ()), target)
+        if system not in self._system:
+            standard, standard_code = target
+            found = self._targets.get((self._urls[standard][0], standard_code), ())
+            self._add_targets(system, code, found)
 
     def add_member(self, value_set: str, system: str, code: str) -> bool:
         """Let a site's expansion add a code to a value set; False for a system that is not known."""
@@ -91,7 +100,7 @@ class CodeIndex:
             return False
         if known in self._hierarchical:
             root = undotted(code)
-            self._prefixes.setdefault(known, []).append(_Prefix(root, root, value_set, None, False, False, ()))
+            self._prefixes.setdefault(known, []).append(_Prefix(root, root, value_set, None, frozenset(), ()))
         else:
             self._exact.setdefault((known, code), []).append(Membership(value_set))
         self._kept.clear()
@@ -113,15 +122,9 @@ class CodeIndex:
             return ()
         found: tuple[Target, ...] = ()
         for coding in concept.coding:
-            code = coding.code
-            if code is None:
-                continue
-            system = self._system.get(coding.system or "")
-            keys = ((system, code),) if system is not None else self._local.get((coding.system or "", code), ())
-            for key in keys:
-                hit = self._targets.get(key)
-                if hit is not None:
-                    found = hit if not found else (*found, *hit)
+            hit = self._targets.get((coding.system or "", coding.code))
+            if hit is not None:
+                found = hit if not found else (*found, *hit)
         return found if len(found) < 2 else _one_role_each(found)  # noqa: PLR2004 (one needs no choosing)
 
     def memberships(self, concept: fhir.CodeableConcept | None) -> tuple[Membership, ...]:
@@ -137,6 +140,18 @@ class CodeIndex:
                 if other is None or (other.doubt is not None and member.doubt is None):
                     found[member.value_set] = member
         return tuple(found.values())
+
+    def possible_targets(self, concept: fhir.CodeableConcept | None) -> tuple[Target, ...]:
+        """Give the inputs a concept can mean of which a part cannot be read: its codes in any system."""
+        words = _words(concept)
+        return tuple({hit: None for (_, code), hits in self._targets.items() if code in words for hit in hits})
+
+    def possible_memberships(self, concept: fhir.CodeableConcept | None) -> tuple[Membership, ...]:
+        """Give the value sets a concept can belong to of which a part cannot be read; none of them is proven."""
+        systems = dict.fromkeys((*(coding.system for coding in concept.coding), *self._system) if concept else ())
+        words = sorted(_words(concept))
+        found = (hit for url in systems for word in words for hit in self.of_coding(fhir.Coding(url, word)))
+        return tuple(Membership(name, Reason.VERIFY) for name in dict.fromkeys(hit.value_set for hit in found))
 
     def of_coding(self, coding: fhir.Coding) -> tuple[Membership, ...]:
         """Give the value sets one coding belongs to."""
@@ -165,8 +180,18 @@ class CodeIndex:
         for root in self._prefixes.get(system, ()):
             if root.holds(code) and len(root.low) > longest.get(root.value_set, 0):
                 longest[root.value_set] = len(root.low)
-                whole = root.names_whole or (root.is_root and code == root.low)
+                whole = root.naming is None or code in root.naming
                 found[root.value_set] = Membership(root.value_set, root.doubt, whole)
+
+    def spelled(self, concept: fhir.CodeableConcept) -> tuple[str, ...]:
+        """Give a concept's codes as ``system|code`` in one spelling, so that E119 and E11.9 are the same."""
+        found = []
+        for coding in concept.coding:
+            if coding.code:
+                system = self._system.get(coding.system or "")
+                code = undotted(coding.code) if system in self._hierarchical else coding.code
+                found.append(f"{system or coding.system}|{code}")
+        return tuple(found)
 
     def route_of(self, concept: fhir.CodeableConcept | None) -> Route | None:
         """Give the route a product code names, where the mapping says so."""
@@ -177,6 +202,12 @@ class CodeIndex:
     def system_of(self, url: str | None) -> System | None:
         """Give the mappings' name of a code system; None for one they do not read."""
         return self._system.get(url or "")
+
+
+def _words(concept: fhir.CodeableConcept | None) -> set[str]:
+    """Give whatever in a concept can be meant as a code."""
+    said = (coding.code for coding in concept.coding if coding.code) if concept is not None else ()
+    return {word for code in said for word in (code, *re.split(r"[|\s]+", code))}
 
 
 def _doubt(value_set: ValueSet, system: System, code: str) -> Reason | None:

@@ -47,7 +47,7 @@ class Extractor:
             conditions=self._clinical.conditions(about.get(fhir.Condition, []), person.birth),
             medications=self._medications.read(drugs, record.medications),
             procedures=self._clinical.procedures(about.get(fhir.Procedure, [])),
-            encounters=self._clinical.encounters(about.get(fhir.Encounter, [])),
+            encounters=self._clinical.encounters(about.get(fhir.Encounter, []), about.get(fhir.Condition, [])),
             allergies=self._clinical.allergies(about.get(fhir.AllergyIntolerance, [])),
             empty_lists=self._clinical.empty_lists(about.get(fhir.ListResource, [])),
             other_studies=people.other_studies(about.get(fhir.ResearchSubject, []), record.studies),

@@ -10,7 +10,7 @@ from adapter.fhir import resources as fhir
 from adapter.fhir.dates import parse_moment
 from adapter.fhir.record import Lookup
 from adapter.fhir.wire import Entered
-from adapter.mapping.clinical import label_of
+from adapter.mapping.clinical import coded_as, label_of
 from adapter.mapping.codes import CodeIndex
 from adapter.mapping.observations import source_of
 from adapter.mapping.table import Vocabulary
@@ -53,19 +53,22 @@ class MedicationReader:
             if not isinstance(resource, fhir.MedicationRecord):
                 continue
             concepts = self._concepts(resource, entered, medications)
-            members = self._memberships(concepts)
+            is_unreadable = bool(entered.unreadable) or _names_unreadable(resource, entered, medications)
+            members = self._possible(concepts) if is_unreadable else self._memberships(concepts)
             if not members:
                 continue
             course = _course(resource)
+            if course is None and entered.unreadable and not _is_nothing(resource, entered.unreadable):
+                course = _Course(Exposure.UNCLEAR)
             if course is None:
                 continue
-            exposure = Exposure.UNCLEAR if entered.unreadable else course.exposure
+            exposure = Exposure.UNCLEAR if is_unreadable else course.exposure
             dosages = _dosages(resource)
             is_dosed = any(each.value_set in self._dosage.of for each in members)
             found.append(
                 Medication(
                     members,
-                    tuple(f"{c.system}|{c.code}" for concept in concepts for c in concept.coding if c.code),
+                    tuple(code for concept in concepts for code in self._index.spelled(concept)),
                     label_of(concepts[0]),
                     exposure,
                     source_of(entered),
@@ -76,6 +79,7 @@ class MedicationReader:
                     course.start is not None or course.end is not None,
                     self._route(dosages, concepts),
                     self._daily_dose(dosages) if is_dosed else None,
+                    coded_as(concepts[0]),
                 )
             )
         by_set: dict[str, list[Medication]] = {}
@@ -116,6 +120,10 @@ class MedicationReader:
                 found.setdefault(member.value_set, member)
         return tuple(found.values())
 
+    def _possible(self, concepts: list[fhir.CodeableConcept]) -> tuple[Membership, ...]:
+        found = (hit for concept in concepts for hit in self._index.possible_memberships(concept))
+        return tuple({hit.value_set: hit for hit in found}.values())
+
     def _route(self, dosages: tuple[fhir.Dosage, ...], concepts: list[fhir.CodeableConcept]) -> Route:
         """One systemic dosage makes the record systemic; it is local only when every stated route is."""
         stated = [self._stated_route(each.route) for each in dosages if each.route is not None]
@@ -140,6 +148,8 @@ class MedicationReader:
 
     def _daily_dose(self, dosages: tuple[fhir.Dosage, ...]) -> DailyDose:
         """Add up the units a day; anything not structured makes the whole unknown."""
+        if len({each.sequence for each in dosages}) > 1:  # one after the other, not together
+            return DailyDose(None)
         total = Decimal(0)
         said = []
         for each in dosages:
@@ -157,7 +167,9 @@ class MedicationReader:
         dose = dosage.dose_and_rate[0]
         quantity = dose.dose_quantity
         other = (dose.dose_range, dose.rate_quantity, dose.rate_range, dose.rate_ratio)
-        if quantity is None or any(each is not None for each in other) or quantity.comparator is not None:
+        if quantity is None or any(
+            each is not None for each in (*other, quantity.comparator, quantity.comparator_extended)
+        ):
             return None
         if quantity.value is None or not Decimal(0) < quantity.value < Decimal(10000):
             return None
@@ -179,8 +191,14 @@ class MedicationReader:
         if timing is None or any(each not in (None, False) for each in as_needed):
             return None
         repeat = timing.repeat
+        if (
+            repeat is not None and timing.code is not None
+        ):  # a code is the whole statement, beside which repeat is another
+            return None
         if repeat is not None and repeat.frequency is not None:
-            vague = (repeat.frequency_max, repeat.period_max, repeat.count, *repeat.day_of_week, *timing.event)
+            bounds = (repeat.bounds_period, repeat.bounds_duration, repeat.bounds_range)
+            ranges = (repeat.frequency_max, repeat.period_max, repeat.count)
+            vague = (*bounds, *ranges, *repeat.day_of_week, *timing.event)
             hours = self._dosage.hours.get(repeat.period_unit or "")
             if hours is None or not repeat.period or any(each is not None for each in vague):
                 return None
@@ -205,6 +223,22 @@ def _referenced(
         return next(inside, None)
     found = medications.find(reference.reference, entered.full_url)
     return found.resource if found is not None and isinstance(found.resource, fhir.Medication) else None
+
+
+def _names_unreadable(resource: fhir.MedicationRecord, entered: Entered, medications: Lookup) -> bool:
+    """Whether the Medication a record refers to could not be read whole."""
+    reference = resource.medication_reference or (resource.medication.reference if resource.medication else None)
+    found = medications.find(reference.reference, entered.full_url) if reference is not None else None
+    return found is not None and bool(found.unreadable)
+
+
+def _is_nothing(resource: fhir.MedicationRecord, unreadable: tuple[str, ...]) -> bool:
+    """Whether what can be read of a record says that it proves nothing, whatever the rest says."""
+    if resource.status in _NOTHING and "status" not in unreadable:
+        return True
+    if not isinstance(resource, fhir.MedicationRequest):
+        return False
+    return resource.do_not_perform is True or (resource.intent not in (None, "order") and "intent" not in unreadable)
 
 
 def _dosages(resource: fhir.MedicationRecord) -> tuple[fhir.Dosage, ...]:
@@ -237,9 +271,11 @@ def _course(resource: fhir.MedicationRecord) -> _Course | None:
 
 
 def _ordered(resource: fhir.MedicationRequest, status: str) -> _Course | None:
-    if resource.intent != "order" or resource.do_not_perform is True:
+    if resource.intent not in (None, "order") or resource.do_not_perform is True:
         return None
     start = _moment(resource.authored_on)
+    if resource.intent is None or (resource.do_not_perform is None and resource.do_not_perform_extended is not None):
+        return _Course(Exposure.UNCLEAR, start)
     if status not in _ORDERS:
         return _Course(Exposure.UNCLEAR, start, None, stopped=True)
     return _Course(Exposure.ORDERED, start, None, open_ended=status == "active")
@@ -266,7 +302,7 @@ def _stated(resource: fhir.MedicationStatement, status: str) -> _Course | None:
         case "on-hold" | "stopped" if end is not None or (status == "on-hold" and period is not None):
             return _Course(Exposure.TAKEN, start, end, stopped=True)
         case "not-taken":
-            return _Course(Exposure.NOT_TAKEN, start, end)
+            return _Course(Exposure.NOT_TAKEN, start, end, open_ended=period is not None and end is None)
         case _:
             return _Course(Exposure.UNCLEAR, start, end)
 

@@ -7,16 +7,19 @@ import msgspec
 from adapter.eligibility.facts import Answer, Population, ReferenceRange, Result, Source
 from adapter.eligibility.reason import Reason
 from adapter.eligibility.truth import Truth
-from adapter.eligibility.values import Bounds, Moment, plain
+from adapter.eligibility.values import Moment, plain
 from adapter.fhir import resources as fhir
 from adapter.fhir.dates import parse_moment
 from adapter.fhir.wire import Entered
 from adapter.mapping.codes import CodeIndex, Target
 from adapter.mapping.table import Answers, Input, Vocabulary
-from adapter.mapping.units import Reading, UnitReader
+from adapter.mapping.units import Reading, UnitReader, bounds_of
 
 _USABLE = frozenset(("final", "amended", "corrected"))
+_UNUSABLE = frozenset(("registered", "preliminary", "cancelled", "entered-in-error", "unknown"))
 _REPLACING = frozenset(("amended", "corrected"))
+_MOST_WORDS = 80
+"""How much of a text is shown."""
 
 
 class SiteLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,16 +75,16 @@ class ObservationReader:
         """Give the results of every input, replaced versions left out, in a stable order."""
         found: dict[str, list[Result]] = {}
         replaced = _replaced(entries)
-        targets_of = self._index.targets
         for entered in entries:
             observation = entered.resource
             if not isinstance(observation, fhir.Observation):
                 continue
+            targets_of = self._index.possible_targets if entered.unreadable else self._index.targets
             targets = targets_of(observation.code)
             parts = [(part, targets_of(part.code)) for part in observation.component] if observation.component else []
             if not targets and not any(hit for _, hit in parts):
                 continue
-            if observation.focus or id(entered) in replaced:
+            if (observation.focus and "focus" not in entered.unreadable) or id(entered) in replaced:
                 continue
             for result in self._results(entered, observation, targets, parts):
                 found.setdefault(result.input, []).append(result)
@@ -100,7 +103,9 @@ class ObservationReader:
         when, from_issued = _when(observation, entered)
         source = source_of(entered)
         status = observation.status or "missing"
-        usable = status in _USABLE or "status" in entered.unreadable
+        # A status that is none of FHIR's is no reason to look at an older result instead.
+        is_known = (status in _USABLE or status in _UNUSABLE) and "status" not in entered.unreadable
+        usable = status in _USABLE or not is_known
         results = []
         pairs: list[tuple[fhir.Observation | fhir.Component, tuple[Target, ...]]] = [(observation, targets), *parts]
         for part, hits in pairs:
@@ -110,9 +115,10 @@ class ObservationReader:
                 if role == "reject":
                     continue
                 made = self._value(part, target, mapped, entered)
-                problem = made.reading.problem
-                if entered.unreadable and problem is None:
-                    problem = Reason.UNIT
+                problem = _contradiction(part) or made.reading.problem
+                if entered.unreadable or not is_known:
+                    problem = problem or (Reason.UNIT if is_known or entered.unreadable else Reason.STATUS)
+                is_clear = problem is None
                 results.append(
                     Result(
                         input=target.input,
@@ -123,9 +129,9 @@ class ObservationReader:
                         status=status,
                         source=source,
                         sent=made.reading.sent,
-                        bounds=made.reading.bounds,
+                        bounds=made.reading.bounds if is_clear else None,
                         unit=made.reading.unit,
-                        answer=made.answer,
+                        answer=made.answer if is_clear else None,
                         problem=problem or fasting_problem,
                         conversion=made.reading.conversion,
                         ranges=self._ranges(part, target, observation),
@@ -228,18 +234,21 @@ class ObservationReader:
         """Read what a number says of a qualitative question, by the rule of its role and unit."""
         value = quantity.value
         unit_words = quantity.unit or quantity.code or ""
-        if value is None or not value.is_finite() or abs(value.adjusted()) > 18:  # noqa: PLR2004 (no real result)
+        if value is None or not value.is_finite() or abs(value.adjusted()) > 18 or +value != value:  # noqa: PLR2004 (no real result)
             return _Made(Reading("no usable number", problem=Reason.IMPLAUSIBLE if value else Reason.ABSENT_REASON))
         sent = f"{quantity.comparator or ''}{plain(value)} {unit_words}".rstrip()
+        if quantity.comparator is None and quantity.comparator_extended is not None:
+            return _Made(Reading(sent, problem=Reason.COMPARATOR))
         rules = [rule for rule in answers.numbers if role in rule.roles]
         anyhow = next((rule for rule in rules if rule.unit is None), None)
         reading = units.read(quantity) if units is not None else None
         if anyhow is not None:
-            below = anyhow.below_detection and quantity.comparator in ("<", "<=")
-            bounds = Bounds(value, value) if not quantity.comparator else Bounds(value, None)
-            rule = anyhow
-            if below:
+            if anyhow.below_detection and quantity.comparator == "<":
                 return _Made(Reading(sent), Answer.NEGATIVE)
+            whole = bounds_of(value, quantity.comparator)
+            if whole is None:
+                return _Made(Reading(sent, problem=Reason.COMPARATOR))
+            rule, bounds = anyhow, whole
         elif reading is None or reading.bounds is None:
             return _Made(Reading(sent, problem=(reading.problem if reading else None) or Reason.UNIT))
         else:
@@ -259,7 +268,7 @@ class ObservationReader:
         self, part: fhir.Observation | fhir.Component, target: Target, observation: fhir.Observation
     ) -> tuple[ReferenceRange, ...]:
         units = self._units.get((target.input, target.role))
-        if units is None:
+        if units is None or not (part.reference_range or self._site_limits):
             return ()
         ranges = [self._range(each, units) for each in part.reference_range if self._is_normal(each)]
         if self._site_limits and part.code is not None:
@@ -288,7 +297,10 @@ class ObservationReader:
             has_unit = bool(each.high.unit or each.high.code)
             if has_unit and each.high.comparator is None and reading.bounds is not None:
                 high = reading.bounds.high
-        return ReferenceRange(high, self._population(each), *_ages(each.age), sent=sent)
+        ages = _ages(each.age)
+        population = self._population(each) if ages is not None else Population.OTHER
+        age_low, age_high = ages or (None, None)
+        return ReferenceRange(high, population, age_low, age_high, sent=sent)
 
     def _population(self, each: fhir.ObservedRange) -> Population:
         codes = {f"{coding.system}|{coding.code}" for concept in each.applies_to for coding in concept.coding}
@@ -339,17 +351,37 @@ def source_of(entered: Entered) -> Source:
 
 def _when(observation: fhir.Observation, entered: Entered) -> tuple[Moment | None, bool]:
     """Give the clinically relevant time; ``issued`` stands in only where no effective[x] came, and is flagged."""
-    text = observation.effective_date_time or observation.effective_instant
+    date_time, instant = observation.effective_date_time, observation.effective_instant
+    period, timing = observation.effective_period, observation.effective_timing
+    text = date_time if date_time is not None else instant
     if text is not None:
-        return parse_moment(text), False
-    if observation.effective_period is not None:
-        end = observation.effective_period.end
-        return (parse_moment(end) if end else None), False
-    if observation.effective_timing is not None or any(each.startswith("effective") for each in entered.unreadable):
+        is_one = period is None and timing is None and (date_time is None or instant is None)
+        return (parse_moment(text) if is_one else None), False
+    if period is not None:
+        return (parse_moment(period.end) if period.end and timing is None else None), False
+    extended = observation.effective_date_time_extended or observation.effective_instant_extended
+    lost = any(each.lstrip("_").startswith("effective") for each in entered.unreadable)
+    if timing is not None or extended is not None or lost:
         return None, False
     if observation.issued is not None:
         return parse_moment(observation.issued), True
     return None, False
+
+
+def _contradiction(part: fhir.Observation | fhir.Component) -> Reason | None:
+    """Say what is wrong where more than one value[x] came, or one beside the reason for its absence."""
+    count = 7 - (
+        part.value_quantity,
+        part.value_codeable_concept,
+        part.value_string,
+        part.value_boolean,
+        part.value_integer,
+        part.value_range,
+        part.value_ratio,
+    ).count(None)
+    if count > 1:
+        return Reason.CONFLICT
+    return Reason.ABSENT_REASON if count and part.data_absent_reason is not None else None
 
 
 def _why_unusable(part: fhir.Observation | fhir.Component, entered: Entered) -> Reason:
@@ -373,14 +405,14 @@ def _sent(part: fhir.Observation | fhir.Component) -> str:
     """Write the value as it came."""
     if part.value_quantity is not None and part.value_quantity.value is not None:
         quantity, value = part.value_quantity, part.value_quantity.value
-        number = plain(value) if abs(value.adjusted()) < 18 else "a number"  # noqa: PLR2004 (readable)
+        number = plain(value) if abs(value.adjusted()) < 18 and +value == value else "a number"  # noqa: PLR2004 (readable)
         return f"{quantity.comparator or ''}{number} {quantity.unit or quantity.code or ''}".rstrip()
     if part.value_codeable_concept is not None:
         concept = part.value_codeable_concept
         coded = next((each.display or each.code for each in concept.coding if each.display or each.code), None)
-        return concept.text or coded or "a code"
+        return (concept.text or coded or "a code")[:_MOST_WORDS]
     if part.value_string is not None:
-        return part.value_string[:80]
+        return part.value_string[:_MOST_WORDS]
     if part.value_integer is not None:
         return str(part.value_integer)
     if part.value_boolean is not None:
@@ -390,10 +422,14 @@ def _sent(part: fhir.Observation | fhir.Component) -> str:
     return "a ratio" if part.value_ratio is not None else "no value"
 
 
-def _ages(age: fhir.Range | None) -> tuple[Decimal | None, Decimal | None]:
+def _ages(age: fhir.Range | None) -> tuple[Decimal | None, Decimal | None] | None:
+    """Give the ages in years a range is for; None where they are given but not in years: then it is for others."""
     if age is None:
         return None, None
-    return _years(age.low), _years(age.high)
+    low, high = _years(age.low), _years(age.high)
+    if (age.low is not None and low is None) or (age.high is not None and high is None):
+        return None
+    return low, high
 
 
 def _years(quantity: fhir.Quantity | None) -> Decimal | None:

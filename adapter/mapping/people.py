@@ -1,13 +1,14 @@
 """The patient, reviewers' answers, consents and other studies to facts."""
 
 import re
+from collections.abc import Iterable
 
 from adapter.eligibility.facts import Attestation, ConsentRecord, OtherStudy, Person, Sex
 from adapter.eligibility.values import Moment
 from adapter.fhir import resources as fhir
 from adapter.fhir.dates import parse_moment
 from adapter.fhir.record import Lookup, PatientRecord
-from adapter.fhir.wire import Entered
+from adapter.fhir.wire import WHOLE, Entered
 from adapter.mapping.observations import source_of
 from adapter.mapping.table import Vocabulary
 
@@ -15,6 +16,9 @@ BIRTH_SEX = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-birthsex"
 _ATOM = re.compile(r"[A-Za-z0-9]+-[IE]\d+[A-Za-z0-9-]*", re.ASCII)
 _ANSWERED = frozenset(("completed", "amended"))
 _USABLE = frozenset(("final", "amended", "corrected"))
+_WHOLE = frozenset((WHOLE, "resourceType", "modifierExtension", "implicitRules"))
+"""What must be understood to read anything of a resource."""
+_ABOUT_SEX = _WHOLE | {"gender", "extension"}
 YesNo = dict[tuple[str, str], bool]
 """(system, code) of a yes and of a no."""
 
@@ -24,29 +28,41 @@ def person(record: PatientRecord, vocabulary: Vocabulary) -> Person:
     resource = record.patient.resource
     if not isinstance(resource, fhir.Patient):
         raise TypeError("a patient record holds a Patient")
-    sex, note = _sex(resource, vocabulary)
-    died = parse_moment(resource.deceased_date_time) if resource.deceased_date_time else None
     lost = record.patient.unreadable
-    undated = resource.deceased_boolean is True or "deceasedDateTime" in lost
-    undated = undated or (resource.deceased_date_time is not None and died is None)
+    sex, note = _sex(resource, vocabulary, lost)
+    died = parse_moment(resource.deceased_date_time) if resource.deceased_date_time else None
+    is_whole = _WHOLE.isdisjoint(lost)
     return Person(
         id=record.id,
         source=source_of(record.patient),
-        birth=parse_moment(resource.birth_date) if resource.birth_date else None,
+        birth=parse_moment(resource.birth_date) if resource.birth_date and is_whole and "birthDate" not in lost else None,
         sex=sex,
         sex_note=note,
-        deceased=undated,
-        died=died,
-        death_unclear="deceasedBoolean" in lost,
+        deceased=resource.deceased_boolean is True,
+        died=died if resource.deceased_boolean is not False else None,
+        death_unclear=not is_whole or _is_death_unclear(resource, died, lost),
     )
 
 
-def _sex(resource: fhir.Patient, vocabulary: Vocabulary) -> tuple[Sex, str]:
+def _is_death_unclear(resource: fhir.Patient, died: Moment | None, lost: tuple[str, ...]) -> bool:
+    """Whether something is said of the patient's death that cannot be read, or contradicts itself."""
+    if any(each.lstrip("_").startswith("deceased") for each in lost):
+        return True
+    if resource.deceased_date_time is not None:
+        return died is None or resource.deceased_boolean is False
+    extended = resource.deceased_date_time_extended or resource.deceased_boolean_extended
+    return resource.deceased_boolean is None and extended is not None
+
+
+def _sex(resource: fhir.Patient, vocabulary: Vocabulary, lost: tuple[str, ...]) -> tuple[Sex, str]:
+    if not _ABOUT_SEX.isdisjoint(lost):
+        return Sex.UNKNOWN, "the sex cannot be read"
     gender = {"male": Sex.MALE, "female": Sex.FEMALE}.get(resource.gender or "", Sex.UNKNOWN)
-    code = next((each.value_code for each in resource.extension if each.url == BIRTH_SEX), None)
-    if code is None:
+    codes = {each.value_code for each in resource.extension if each.url == BIRTH_SEX}
+    if not codes:
         return gender, "" if gender is not Sex.UNKNOWN else "no sex on record"
-    word = vocabulary.birth_sex.get(code)
+    words = {vocabulary.birth_sex.get(code or "") for code in codes}
+    word = words.pop() if len(words) == 1 else None
     birth = Sex(word) if word is not None else Sex.UNKNOWN
     if birth is not gender:
         return Sex.UNKNOWN, "gender and birth sex do not agree"
@@ -56,28 +72,32 @@ def _sex(resource: fhir.Patient, vocabulary: Vocabulary) -> tuple[Sex, str]:
 def attestations(responses: list[Entered], observations: list[Entered], yes_no: YesNo) -> dict[str, list[Attestation]]:
     """Give reviewers' dated, signed answers by the atom they answer.
 
-    A QuestionnaireResponse answers by ``linkId``; an Observation by a coding whose code is the atom.
+    A QuestionnaireResponse answers by ``linkId``; an Observation by a coding whose code is the atom.  An answer that
+    cannot be read takes away the older ones to the same atom: it may have withdrawn them.
     """
     found: dict[str, list[Attestation]] = {}
+    unclear: dict[str, list[Moment | None]] = {}
     for entered in responses:
         resource = entered.resource
-        if (
-            not isinstance(resource, fhir.QuestionnaireResponse)
-            or resource.status not in _ANSWERED
-            or entered.unreadable
-        ):
+        if not isinstance(resource, fhir.QuestionnaireResponse):
+            continue
+        if resource.status not in _ANSWERED and "status" not in entered.unreadable:
             continue
         when = parse_moment(resource.authored) if resource.authored else None
         author = _named(resource.author)
-        if when is None or author is None:
-            continue
+        is_unreadable = bool(entered.unreadable) or (when is None and resource.authored is not None)
         for atom, says in _answers(resource.item, yes_no):
-            found.setdefault(atom, []).append(Attestation(atom, says, author, when, source_of(entered)))
+            if is_unreadable or says is None:
+                unclear.setdefault(atom, []).append(when)
+            elif when is not None and author is not None:
+                found.setdefault(atom, []).append(Attestation(atom, says, author, when, source_of(entered)))
     for entered in observations:
         resource = entered.resource
-        if not isinstance(resource, fhir.Observation) or resource.status not in _USABLE or entered.unreadable:
+        if not isinstance(resource, fhir.Observation) or resource.code is None:
             continue
-        if resource.code is None or (resource.value_boolean is None and resource.value_codeable_concept is None):
+        if resource.status not in _USABLE and "status" not in entered.unreadable:
+            continue
+        if resource.value_boolean is None and resource.value_codeable_concept is None and not entered.unreadable:
             continue
         atoms = [each.code for each in resource.code.coding if each.code and _ATOM.fullmatch(each.code)]
         if not atoms:
@@ -85,25 +105,34 @@ def attestations(responses: list[Entered], observations: list[Entered], yes_no: 
         says_yes = _says(resource, resource.value_codeable_concept, yes_no)
         author = next((name for each in resource.performer if (name := _named(each)) is not None), None)
         when = parse_moment(resource.effective_date_time or resource.effective_instant or resource.issued or "")
-        if says_yes is not None and author is not None and when is not None:
-            for atom in atoms:
+        for atom in atoms:
+            if entered.unreadable or says_yes is None:
+                unclear.setdefault(atom, []).append(when)
+            elif author is not None and when is not None:
                 found.setdefault(atom, []).append(Attestation(atom, says_yes, author, when, source_of(entered)))
-    for answers in found.values():
-        answers.sort(key=lambda each: (each.when.text, each.source.reference, each.answer))
-    return found
+    for atom, answers in found.items():
+        found[atom] = [each for each in answers if _is_later(each.when, unclear.get(atom, ()))]
+        found[atom].sort(key=lambda each: (each.when.text, each.source.reference, each.answer))
+    return {atom: answers for atom, answers in found.items() if answers}
 
 
-def _answers(items: tuple[fhir.Item, ...], yes_no: YesNo) -> list[tuple[str, bool]]:
-    found = []
+def _is_later(when: Moment, others: Iterable[Moment | None]) -> bool:
+    return all(other is not None and when.first > other.last for other in others)
+
+
+def _answers(items: tuple[fhir.Item, ...], yes_no: YesNo) -> list[tuple[str, bool | None]]:
+    """Give the atoms that were answered, None for an answer that cannot be read as yes or no."""
+    found: list[tuple[str, bool | None]] = []
     for item in items:
         found.extend(_answers(item.item, yes_no))
-        if item.link_id is None or not _ATOM.fullmatch(item.link_id) or len(item.answer) != 1:
+        if item.link_id is None or not _ATOM.fullmatch(item.link_id) or not item.answer:
             continue
-        answer = item.answer[0]
-        concept = fhir.CodeableConcept((answer.value_coding,)) if answer.value_coding is not None else None
-        says = _says(answer, concept, yes_no)
-        if says is not None:
-            found.append((item.link_id, says))
+        says = None
+        if len(item.answer) == 1:
+            answer = item.answer[0]
+            concept = fhir.CodeableConcept((answer.value_coding,)) if answer.value_coding is not None else None
+            says = _says(answer, concept, yes_no)
+        found.append((item.link_id, says))
     return found
 
 
@@ -120,12 +149,12 @@ def yes_no_codes(vocabulary: Vocabulary) -> YesNo:
 
 def _says(answer: fhir.Answer | fhir.Observation, concept: fhir.CodeableConcept | None, yes_no: YesNo) -> bool | None:
     flag = answer.value_boolean
-    if flag is not None:
-        return flag
     if concept is None:
-        return None
+        return flag
     said = {yes_no[key] for each in concept.coding if (key := (each.system or "", each.code or "")) in yes_no}
-    return said.pop() if len(said) == 1 else None
+    if flag is not None or len(said) != 1:  # two answers at once are none
+        return None
+    return said.pop()
 
 
 def _named(reference: fhir.Reference | None) -> str | None:

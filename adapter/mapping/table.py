@@ -118,6 +118,8 @@ class ValueSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     routes: dict[str, Literal["systemic", "local"]] = msgspec.field(default_factory=dict)
     """Route of a product code that names its form."""
     note: str = ""
+    unused: str = ""
+    """Why it stands here although nothing refers to it."""
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -128,6 +130,8 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     basis: str
     """``ours`` where the texts give none, else where it comes from."""
     means: str
+    unused: str = ""
+    """Why it stands here although nothing refers to it."""
 
 
 class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -14,6 +14,7 @@ from adapter.mapping.table import Factor, Measure, Vocabulary
 UCUM = "http://unitsofmeasure.org"
 _LARGEST_EXPONENT = 18
 _ONE = Decimal(1)
+_ZERO = Decimal(0)
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False):
@@ -39,26 +40,30 @@ class UnitReader:
         """Read a Quantity under a code: its interval in the canonical or the kept unit, or what is wrong with it."""
         if quantity is None or quantity.value is None:
             return Reading("no value", problem=Reason.ABSENT_REASON)
-        value = quantity.value
-        if not value.is_finite() or (abs(value.adjusted()) > _LARGEST_EXPONENT and value != 0):
+        value = quantity.value or _ZERO  # a zero of any exponent is written as one digit
+        if not value.is_finite() or abs(value.adjusted()) > _LARGEST_EXPONENT or +value != value:
             return Reading("a number out of any range", problem=Reason.IMPLAUSIBLE)
         printed = quantity.unit or quantity.code or ""
         comparator = quantity.comparator
-        sent = f"{comparator or ''}{plain(value)}{' ' if printed else ''}{printed}"
+        number = plain(value)
+        sent = f"{comparator or ''}{number}{' ' if printed else ''}{printed}"
         found = self._factor(quantity.system, quantity.code, quantity.unit)
         if found is None:
             return Reading(sent, problem=Reason.UNIT)
         unit, factor = found
-        if not self._is_plausible(value, value * factor, unit, quantity, code):
+        is_converted = factor != _ONE
+        converted = value * factor if is_converted else value
+        if not self._is_plausible(value, converted, unit, quantity, code):
             return Reading(sent, problem=Reason.IMPLAUSIBLE)
-        bounds = _bounds(value, comparator)
+        if comparator is None and quantity.comparator_extended is not None:
+            return Reading(sent, problem=Reason.COMPARATOR)
+        bounds = bounds_of(converted, comparator)
         if bounds is None:
             return Reading(sent, problem=Reason.COMPARATOR)
-        if factor == _ONE:
+        if not is_converted:
             return Reading(sent, bounds, unit)
-        converted = bounds.map(lambda end: end * factor)
-        how = f"{plain(value)} {printed} x {plain(factor)} = {rounded(value * factor)} {unit}"
-        return Reading(sent, converted, unit, conversion=how)
+        how = f"{number} {printed} x {plain(factor)} = {rounded(converted)} {unit}"
+        return Reading(sent, bounds, unit, conversion=how)
 
     def read_plain(self, value: Decimal) -> Reading:
         """Read a number that came without a unit, as scores do."""
@@ -118,7 +123,7 @@ def _is_unity(unit: str) -> bool:
     return unit in ("1", "") or re.fullmatch(r"\{[^}]*\}", unit) is not None
 
 
-def _bounds(value: Decimal, comparator: str | None) -> Bounds | None:
+def bounds_of(value: Decimal, comparator: str | None) -> Bounds | None:
     """Give the interval a comparator means (http://hl7.org/fhir/R5/valueset-quantity-comparator.html)."""
     match comparator:
         case None:

@@ -2,60 +2,86 @@
 
 import shutil
 from collections.abc import Iterable
+from pathlib import PurePath
 from typing import IO
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from adapter.eligibility.decide import Screening, Verdict, favour
+from adapter.eligibility.decide import Screening, Verdict, favour, signs_of
 from adapter.eligibility.trial import Atom, Criterion
 from adapter.eligibility.truth import Truth
 
 _COLOURS = {"eligible": "bold green", "candidate": "green", "potential-candidate": "yellow", "ineligible": "red"}
 _SHOWN = 4
 _WIDE = 160
-_COLUMNS = {"Patient": 3, "Trial": 2, "Verdict": 3, "Against": 7, "Missing, would decide": 7, "For a person": 3}
+_LONGEST = len("potential-candidate")
+_COLUMNS = {"Against": 4, "Missing, would decide": 4, "For a person": 2}
+
+Row = tuple[str, str, Screening]
+"""File, patient, screening."""
 
 
-def print_table(rows: Iterable[tuple[str, str, Screening]], stream: IO[str]) -> None:
-    """Print one row per file, patient and trial, and below what the trials' own texts want said."""
+def print_table(rows: Iterable[Row], stream: IO[str]) -> None:
+    """Print what was found of each patient and trial, then every verdict on one line a patient, then remarks."""
     width = shutil.get_terminal_size((_WIDE, 40)).columns if stream.isatty() else _WIDE
     console = Console(file=stream, width=width, highlight=False, soft_wrap=False)
-    table = Table(expand=True, show_lines=True)
+    details = Table(expand=True, show_lines=True)
+    details.add_column("Patient", ratio=2, overflow="fold")
+    details.add_column("Trial", no_wrap=True)
+    details.add_column("Verdict", min_width=_LONGEST, no_wrap=True)
     for name, ratio in _COLUMNS.items():
-        table.add_column(name, ratio=ratio, overflow="fold")
-    before = None
+        details.add_column(name, ratio=ratio, overflow="fold")
+    verdicts: dict[tuple[str, str, int], dict[str, str]] = {}
     remarks: dict[str, None] = {}
+    number = 0
     for file, patient, screening in rows:
-        name = patient if (file, patient) != before else ""
-        before = (file, patient)
+        key = screening.trial.key
+        if (file, patient, number) not in verdicts or key in verdicts[file, patient, number]:
+            number += 1
+            verdicts[file, patient, number] = {}
+        first = not verdicts[file, patient, number]
         verdict = screening.verdict.value
-        table.add_row(
-            Text(name),
-            screening.trial.key,
+        verdicts[file, patient, number][key] = verdict
+        details.add_row(
+            Text(f"{patient}\n{PurePath(file).name}" if first else ""),
+            key,
             Text(verdict, style=_COLOURS[verdict]),
             Text("\n".join(_cut(against(screening)))),
             Text("\n".join(_cut(missing(screening)))),
             Text(for_a_person(screening)),
         )
         remarks.update(dict.fromkeys(_remarks(screening)))
-    console.print(table)
+    console.print(details)
+    console.print(_summary(verdicts))
     for remark in remarks:
         console.print(Text(remark))
 
 
+def _summary(verdicts: dict[tuple[str, str, int], dict[str, str]]) -> Table:
+    """Make the table of all verdicts, one line a patient."""
+    summary = Table(title="Verdicts", title_justify="left")
+    trials = list(dict.fromkeys(key for each in verdicts.values() for key in each))
+    summary.add_column("Patient", overflow="fold")
+    for key in trials:
+        summary.add_column(key, min_width=_LONGEST, no_wrap=True)
+    for (_, patient, _), by_trial in verdicts.items():
+        cells = [by_trial.get(key, "") for key in trials]
+        summary.add_row(Text(patient), *(Text(each, style=_COLOURS.get(each, "")) for each in cells))
+    return summary
+
+
 def against(screening: Screening) -> list[str]:
-    """Say what stands against the patient: each decided criterion with the sentence of the atom that decided it."""
+    """Say what stands against the patient: each decided criterion with the sentences of the atoms that decided it."""
     said = ["the patient is deceased"] if screening.deceased else []
     for criterion, truth in zip(screening.trial.criteria, screening.criteria, strict=True):
         if favour(criterion, truth) is not Truth.NOT_MET:
             continue
-        want = Truth.NOT_MET if criterion.type == "inclusion" else Truth.MET
-        judgements = [screening.by_atom[atom.id].judgement for atom in criterion.atoms]
-        telling = [each.message for each in judgements if each.truth is want]
-        decided = telling or [each.message for each in judgements if each.truth is not Truth.UNKNOWN]
-        said.append(f"{_number(criterion)}: {'; '.join(decided)}")
+        wanted = {atom: Truth.NOT_MET if good else Truth.MET for atom, good in signs_of(criterion).items()}
+        judgements = {atom.id: screening.by_atom[atom.id].judgement for atom in criterion.atoms}
+        telling = [each.message for atom, each in judgements.items() if each.truth is wanted.get(atom)]
+        said.append(f"{_number(criterion)}: {'; '.join(dict.fromkeys(telling))}")
     return said
 
 
@@ -73,11 +99,13 @@ def missing(screening: Screening) -> list[str]:
 
 
 def for_a_person(screening: Screening) -> str:
-    """Say how many questions only a reviewer can answer, and whether the trial's text contradicts itself here."""
-    if screening.verdict is Verdict.INELIGIBLE:
-        return "CONTRADICTION" if screening.contradictions else ""
-    questions = sum(1 for _, atom in _open(screening) if atom.grade != "A" and atom.ask)
-    said = [f"{questions} question{'s' if questions != 1 else ''}"] if questions else []
+    """Say how many questions only a reviewer can answer, who answered, and whether the text contradicts itself."""
+    said = []
+    if screening.verdict is not Verdict.INELIGIBLE:
+        questions = sum(1 for _, atom in _open(screening) if atom.grade != "A" and atom.ask)
+        answered = sum(1 for finding in screening.findings if finding.judgement.attested)
+        said.extend([f"{questions} question{'s' if questions != 1 else ''}"] if questions else [])
+        said.extend([f"{answered} answered by a reviewer"] if answered else [])
     if screening.contradictions:
         said.append("CONTRADICTION")
     return "\n".join(said)

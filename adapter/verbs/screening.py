@@ -4,12 +4,17 @@ import argparse
 import datetime
 import gc
 import hashlib
+import itertools
+import os
 import re
+import secrets
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, TextIO
 
 import msgspec
 
@@ -21,10 +26,15 @@ from adapter.errors import AdapterError, Category, Issue, Severity
 from adapter.fhir.dates import parse_as_of
 from adapter.fhir.subject import Publisher, ResultWriter
 from adapter.fhir.versions import FhirVersion
+from adapter.inputs import Named
 from adapter.rendering.findings import FindingLines
 from adapter.screen import PatientScreening, screen_bundle
 
 DONE, SET_ASIDE = 0, 3
+_TERMINATED = 128
+_MOST_ISSUES = 100
+"""How many remarks on one document are written to stderr."""
+_NO_CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {0x2028: " ", 0x2029: " "}
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,63}", re.ASCII)
 
 
@@ -43,6 +53,19 @@ def run(options: argparse.Namespace, catalog: Catalog) -> int:
     out = _folder(options.out) if options.out is not None else None
     gc.freeze()
     reader = _Reader(files, catalog, trials, as_of)
+    with _tidy_when_terminated():
+        _write(options, out, reader, catalog, trials, as_of)
+    return SET_ASIDE if reader.set_aside else DONE
+
+
+def _write(
+    options: argparse.Namespace,
+    out: Path | None,
+    reader: "_Reader",
+    catalog: Catalog,
+    trials: tuple[Trial, ...],
+    as_of: AsOf,
+) -> None:
     match options.format:
         case "findings":
             lines = FindingLines({"adapter": __version__, "mappings": catalog.mappings.version})
@@ -51,7 +74,6 @@ def run(options: argparse.Namespace, catalog: Catalog) -> int:
             _write_bundles(out, reader.screened(), _writer(options, catalog, trials), as_of)
         case _:
             _write_table(out, reader.screened())
-    return SET_ASIDE if reader.set_aside else DONE
 
 
 class _Reader:
@@ -67,29 +89,40 @@ class _Reader:
     def screened(self) -> Iterator[Screened]:
         """Give every patient; what was noticed while reading goes to stderr."""
         for path in self._files:
-            documents = inputs.documents(path)
-            while True:
-                try:
-                    document = next(documents, None)
-                    if document is None:
-                        break
-                    answered = screen_bundle(document.data, self._catalog, self._as_of, self._trials)
-                except AdapterError as error:
-                    self.set_aside += 1
-                    line = document.line if document is not None else None
-                    _report(issue.located(file=path.as_posix(), line=line) for issue in error.issues)
-                    if document is None:
-                        break
-                    continue
-                _report((*document.issues, *map(document.placed, answered.issues)))
-                self.set_aside += len(document.issues)
-                for patient in answered.patients:
-                    yield Screened(document.file, patient)
+            try:
+                for document in inputs.documents(path):
+                    for patient in self._answered(document):
+                        yield Screened(document.file, patient)
+            except AdapterError as error:
+                self.set_aside += 1
+                _report(issue.located(file=path.as_posix()) for issue in error.issues)
+
+    def _answered(self, document: Named) -> tuple[PatientScreening, ...]:
+        try:
+            answered = screen_bundle(document.data, self._catalog, self._as_of, self._trials)
+        except AdapterError as error:
+            self.set_aside += 1
+            _report((*document.issues, *map(document.placed, error.issues)))
+        except Exception as error:  # noqa: BLE001 (a defect of ours costs no other patient the answer)
+            self.set_aside += 1
+            said = f"this could not be screened, through a defect of the adapter ({type(error).__name__})"
+            _report([document.placed(Issue(Severity.ERROR, "defect", said))])
+        else:
+            _report((*document.issues, *map(document.placed, answered.issues)))
+            return answered.patients
+        return ()
 
 
 def _report(issues: Iterable[Issue]) -> None:
-    for issue in issues:
-        sys.stderr.write(f"{issue}\n")
+    """Write one line each, so many of a document and no more; a file's name cannot make two lines of one."""
+    left_out = 0
+    for number, issue in enumerate(issues, 1):
+        if number > _MOST_ISSUES:
+            left_out += 1
+        else:
+            sys.stderr.write(f"{str(issue).translate(_NO_CONTROL)}\n")
+    if left_out:
+        sys.stderr.write(f"{left_out} more remarks on this document are not shown; trial-adapter validate counts all\n")
 
 
 def _chosen(catalog: Catalog, keys: list[str]) -> tuple[Trial, ...]:
@@ -113,39 +146,78 @@ def _as_of(text: str | None) -> AsOf:
 def _folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".part"
-        probe.write_bytes(b"")
+        probe = _part(folder / "probe")
+        probe.touch(exist_ok=False)
         probe.unlink()
     except OSError as error:
-        raise _unwritable(folder, error) from None
+        raise _unwritable(error, folder) from None
     return folder
 
 
-def _unwritable(path: Path, error: OSError) -> AdapterError:
-    issue = Issue(Severity.ERROR, "unwritable", f"cannot be written: {error.strerror}", file=path.as_posix())
+def _part(path: Path) -> Path:
+    """Name the file in the making: hidden, and of this run alone, so that two runs never write into one."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+
+
+def _unwritable(error: OSError, folder: Path | None = None) -> AdapterError:
+    """Make the error of output; it names the folder only, since files are named by their patient."""
+    said = f"{'cannot be written' if folder else 'standard output cannot be written'}: {error.strerror}"
+    issue = Issue(Severity.ERROR, "unwritable", said, file=folder.as_posix() if folder else None)
     return AdapterError(Category.UNAVAILABLE, [issue])
 
 
 def _whole(path: Path, fill: Callable[[IO[bytes]], None]) -> None:
     """Write a file whole or not at all: under another name first, renamed when it is complete."""
-    part = path.with_name(f".{path.name}.part")
+    part = _part(path)
     try:
-        with part.open("wb") as stream:
+        with part.open("xb") as stream:
             fill(stream)
         part.replace(path)
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise _unwritable(error, path.parent) from None
     finally:
         with suppress(OSError):
             part.unlink()
 
 
+@contextmanager
+def _tidy_when_terminated() -> Iterator[None]:
+    """Let SIGTERM end the run as an exception does, so that no file in the making stays behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(number: int, _: object) -> None:
+        raise SystemExit(_TERMINATED + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _standard_output() -> Iterator[TextIO]:
+    """Give stdout; raises AdapterError when it takes nothing more, other than a reader that has seen enough."""
+    stream: TextIO | None = sys.stdout
+    if stream is None:
+        raise AdapterError.of(Category.UNAVAILABLE, "unwritable", "standard output is closed; give --out")
+    try:
+        yield stream
+        stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        with suppress(OSError), Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())  # what is still buffered must not fail again at the end
+        raise _unwritable(error) from None
+
+
 def _write_lines(out: Path | None, name: str, lines: Iterable[bytes]) -> None:
     if out is None:
-        stream = sys.stdout.buffer
-        for line in lines:
-            stream.write(line)
-        stream.flush()
+        with _standard_output() as stream:
+            stream.buffer.writelines(lines)
     else:
         _whole(out / name, lambda stream: stream.writelines(lines))
 
@@ -170,21 +242,31 @@ def _writer(options: argparse.Namespace, catalog: Catalog, trials: tuple[Trial, 
 
 
 def _write_bundles(out: Path | None, screened: Iterable[Screened], writer: ResultWriter, as_of: AsOf) -> None:
-    taken: dict[str, int] = {}
-    for each in screened:
-        patient = each.patient
-        data = writer.bundle(patient.patient, patient.facts.person.source, patient.screenings, as_of)
-        if out is None:
-            sys.stdout.buffer.write(data + b"\n")
-            continue
-        stem = patient.patient
-        if not _FILE_NAME.fullmatch(stem):
-            stem = hashlib.sha256(stem.encode()).hexdigest()[:32]
-        taken[stem] = taken.get(stem, 0) + 1
-        name = stem if taken[stem] == 1 else f"{stem}-{taken[stem]}"
+    made = (
+        (
+            each.patient.patient,
+            writer.bundle(each.patient.patient, each.patient.facts.person.source, each.patient.screenings, as_of),
+        )
+        for each in screened
+    )
+    if out is None:
+        with _standard_output() as stream:
+            stream.buffer.writelines(data + b"\n" for _, data in made)
+        return
+    taken: set[str] = set()
+    for patient, data in made:
+        name = _free_name(patient, taken)
         pretty = msgspec.json.format(data, indent=2)
         _whole(out / f"{name}.json", lambda stream, pretty=pretty: stream.write(pretty + b"\n"))  # type: ignore[misc]  # bound per turn
-    sys.stdout.buffer.flush()
+
+
+def _free_name(patient: str, taken: set[str]) -> str:
+    """Give a file name of this run alone, also where case makes no difference."""
+    stem = patient if _FILE_NAME.fullmatch(patient) else hashlib.sha256(patient.encode()).hexdigest()[:32]
+    names = (stem if number == 1 else f"{stem}-{number}" for number in itertools.count(1))
+    name = next(each for each in names if each.casefold() not in taken)
+    taken.add(name.casefold())
+    return name
 
 
 def _write_table(out: Path | None, screened: Iterable[Screened]) -> None:

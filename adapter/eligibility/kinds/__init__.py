@@ -1,7 +1,5 @@
 """The kinds of criteria: each a frozen type with one ``judge``; adding one is a module here and a line below."""
 
-from typing import assert_never
-
 from adapter.eligibility.case import Case
 from adapter.eligibility.finding import Judgement
 from adapter.eligibility.kinds.allergy import AllergyTo, SevereAllergy
@@ -12,8 +10,10 @@ from adapter.eligibility.kinds.human import Ask, Consent, OtherStudy, SameAs
 from adapter.eligibility.kinds.infection import Infection
 from adapter.eligibility.kinds.medication import OnlyReplacement
 from adapter.eligibility.kinds.pregnancy import Lactation, NegativePregnancyTest, Pregnancy
-from adapter.eligibility.kinds.quantity import Age, Quantity, ResultIs, Sustained
+from adapter.eligibility.kinds.quantity import Age, Quantity
 from adapter.eligibility.kinds.record import Record
+from adapter.eligibility.kinds.result import ResultIs
+from adapter.eligibility.kinds.sustained import Sustained
 
 Judged = (
     Age
@@ -43,27 +43,4 @@ Kind = Judged | SameAs
 
 def judge(kind: Judged, case: Case) -> Judgement:
     """Judge one atom on the facts of one patient; the same question of two trials is answered once."""
-    match kind:
-        case (
-            Age()
-            | Quantity()
-            | Sustained()
-            | ResultIs()
-            | Duration()
-            | Record()
-            | Events()
-            | Infection()
-            | Pregnancy()
-            | Lactation()
-            | NegativePregnancyTest()
-            | SevereAllergy()
-            | AllergyTo()
-            | DailyDosePerWeight()
-            | OnlyReplacement()
-            | Ask()
-            | Consent()
-            | OtherStudy()
-        ):
-            return case.once(kind, lambda: kind.judge(case))
-        case _:
-            assert_never(kind)
+    return case.once(kind, kind.judge)

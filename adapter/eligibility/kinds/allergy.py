@@ -43,6 +43,10 @@ class SevereAllergy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag
     none_known: tuple[str, ...]
     """Value sets that assert no known allergy of any kind."""
     list_within: Period
+    none_of_a_kind: tuple[str, ...] = ()
+    """Value sets that assert no known allergy of one kind: neither an allergy nor a no to all."""
+    belied_by: ConditionClause | None = None
+    """Records that an assertion of no known allergy cannot stand beside."""
     constitution: ConditionClause | None = None
     unrelated: int = 2
     """With ``constitution``: so many confirmed allergies to different substances are for a reviewer."""
@@ -50,22 +54,30 @@ class SevereAllergy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag
 
     def judge(self, case: Case) -> Judgement:
         """A severe reaction is met; an assertion of no known allergy beside a real allergy contradicts it."""
-        known = _known(case)
-        denials = [each for each in known if _is_in(each, self.none_known) and each.verification in _STANDS]
+        known = [
+            each for each in _known(case) if _is_in(each, self.none_known) or not _is_in(each, self.none_of_a_kind)
+        ]
+        denials = [
+            each
+            for each in known
+            if _is_in(each, self.none_known) and each.verification in _STANDS and not each.has_ended
+        ]
         real = [each for each in known if not _is_in(each, self.none_known) and each.verification in _STANDS]
         if denials and real:
             shown = tuple(_shown(each) for each in (*denials, *real))
             return unknown(Reason.CONFLICT, "no known allergy is asserted beside an allergy", shown)
-        outcomes: list[Outcome | None] = [self._one(each) for each in known if each not in denials]
-        outcomes.append(case.once(self.condition, lambda: self.condition.weigh(case)))
+        outcomes: list[Outcome | None] = [self._one(each) for each in known if not _is_in(each, self.none_known)]
+        outcomes.append(case.once(self.condition, self.condition.weigh))
         if self.constitution is not None:
             outcomes.append(self.constitution.weigh(case))
             outcomes.append(self._many(real, known))
+        if denials and self.belied_by is not None:
+            outcomes.append(self.belied_by.weigh(case))
         outcome = weigh_together(outcomes)
         if denials:
-            if outcome is not None and outcome.truth is Truth.MET:
+            if outcome is not None:
                 shown = (*outcome.evidence, *(_shown(each) for each in denials))
-                return unknown(Reason.CONFLICT, "no known allergy is asserted beside a reaction", shown)
+                return unknown(Reason.CONFLICT, "no known allergy is asserted beside what speaks for one", shown)
             said = f"{denials[0].label} ({denials[0].source.words})"
             return Judgement(Truth.NOT_MET, None, said, tuple(_shown(each) for each in denials))
         if outcome is not None:

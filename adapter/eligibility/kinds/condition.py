@@ -59,7 +59,7 @@ def phase(condition: Condition, as_of: AsOf) -> Phase:
     match condition.clinical:
         case Clinical.ACTIVE | Clinical.ABSENT:
             return Phase.ACTIVE
-        case Clinical.ENDED:
+        case Clinical.ENDED | Clinical.RESOLVED:
             return Phase.ENDED
         case Clinical.UNCLEAR:
             return Phase.UNCLEAR
@@ -75,7 +75,7 @@ def shown(condition: Condition, note: str | None = None) -> Evidence:
     begin = condition.onset or condition.asserted or condition.recorded
     if condition.abated is not None:
         states += f", until {condition.abated.text[:10]}"
-    code = f", {condition.codes[0]}" if condition.codes else ""
+    code = f", {condition.coded}" if condition.coded else ""
     return Evidence(condition.source, f"{condition.label}{code} ({states})", begin.text if begin else None, note=note)
 
 
@@ -95,7 +95,7 @@ class ConditionClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, t
     confirmed: bool = False
     """Whether verificationStatus must be present: the text asks for a clear or confirmed diagnosis."""
     ended: Reason | None = Reason.NOEVIDENCE
-    """What an ended one leads to where an active one is asked for; None: it answers no."""
+    """What an ended one leads to where an active one is asked for; None: a resolved or abated one answers no."""
     doubtful: dict[str, Reason] = msgspec.field(default_factory=dict)
     """Value sets whose codes do not prove it here, with the reason."""
     rivals: tuple[str, ...] = ()
@@ -117,11 +117,14 @@ class ConditionClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, t
         as_of = case.as_of
         certain = [each for each in found if each.verification in _CERTAIN]
         refuted = [each for each in found if each.verification is Verification.REFUTED]
-        opposed = self._opposed(refuted, certain, as_of)
+        asserting = certain
+        if self.state is State.SUSPECTED:
+            asserting = [each for each in found if each.verification is Verification.DOUBTFUL]
+        opposed = self._opposed(refuted, asserting, as_of)
         outcomes: list[Outcome] = []
         for condition in found:
             if condition.verification is Verification.REFUTED:
-                outcome = self._refuted(condition, as_of)
+                outcome = self._refuted(condition, case)
             elif condition in opposed:
                 outcome = Outcome.open(Reason.CONFLICT, "one record refutes what another confirms", shown(condition))
             else:
@@ -132,8 +135,10 @@ class ConditionClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, t
 
     def _records(self, case: Case) -> list[Condition]:
         by_set = case.facts.conditions
+        if by_set.keys().isdisjoint(self.condition):
+            return []
         if len(self.condition) == 1:
-            return by_set.get(self.condition[0], [])
+            return by_set[self.condition[0]]
         unique = {id(each): each for name in self.condition for each in by_set.get(name, ())}
         return list(unique.values())
 
@@ -146,13 +151,18 @@ class ConditionClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, t
         denied = {code for each in standing for code in each.codes}
         return [each for each in certain if denied.intersection(each.codes)]
 
-    def _refuted(self, condition: Condition, as_of: AsOf) -> Outcome | None:
-        if phase(condition, as_of) is Phase.HIDDEN:
+    def _refuted(self, condition: Condition, case: Case) -> Outcome | None:
+        """Say what a refuted record is worth: for an event in a window only one of that window, or undated, says no."""
+        if phase(condition, case.as_of) is Phase.HIDDEN:
             return None
-        for member in condition.memberships:
+        dates = [each for each in (condition.onset, condition.asserted, condition.recorded) if each is not None]
+        within = self.within if self.state is State.WITHIN else None
+        is_old = within is not None and dates and all(case.as_of.days(d)[1] < case.since(within) for d in dates)
+        for member in () if is_old else condition.memberships:
             if member.value_set in self.refuted and member.names_whole:
                 return Outcome.no(f"{condition.label} is refuted ({condition.source.words})", shown(condition))
-        return Outcome.open(Reason.NOEVIDENCE, f"{condition.label} is refuted", shown(condition))
+        said = f"{condition.label} is refuted, which is not the whole answer"
+        return Outcome(Truth.UNKNOWN, Reason.NOEVIDENCE, said, (shown(condition),), speaks_for_it=False)
 
     def _one(self, condition: Condition, case: Case) -> Outcome | None:
         now = phase(condition, case.as_of)
@@ -196,9 +206,10 @@ class ConditionClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, t
         if now is Phase.CONFLICT:
             return Outcome.open(Reason.CONFLICT, f"{condition.label} is active, yet has an end in the past", evidence)
         if now is Phase.ENDED:
-            if self.ended is None:
+            if self.ended is None and (condition.has_abated or condition.clinical is Clinical.RESOLVED):
                 return Outcome.no(f"{condition.label} has ended ({condition.source.words})", evidence)
-            return Outcome.open(self.ended, f"{condition.label} is on record as ended", evidence)
+            reason = self.ended or Reason.NOEVIDENCE
+            return Outcome.open(reason, f"{condition.label} is on record as ended", evidence)
         begin = condition.onset or condition.asserted or condition.recorded
         if self.no_longer_than is not None:
             opens = case.since(self.no_longer_than)

@@ -7,7 +7,7 @@ import msgspec
 from adapter.eligibility.case import Case
 from adapter.eligibility.facts import Result
 from adapter.eligibility.finding import Evidence
-from adapter.eligibility.kinds.selection import evidence_of, newest
+from adapter.eligibility.kinds.selection import evidence_of, most_telling, newest
 from adapter.eligibility.reason import Reason
 from adapter.eligibility.truth import Truth
 from adapter.eligibility.values import Bounds, Period, plain, rounded
@@ -21,6 +21,15 @@ class Derived(msgspec.Struct, frozen=True):
     how: str
     evidence: tuple[Evidence, ...]
     unrounded: Decimal | None = None
+    day: int = 0
+    """The day it stands for."""
+
+
+class NotDerived(msgspec.Struct, frozen=True):
+    """Why a value cannot be computed, and what was looked at."""
+
+    reason: Reason
+    evidence: tuple[Evidence, ...] = ()
 
 
 class BodyMassIndex(
@@ -40,6 +49,11 @@ class BodyMassIndex(
     weight_roles: tuple[str, ...] = ()
     height_roles: tuple[str, ...] = ()
 
+    @property
+    def competes(self) -> bool:
+        """A computed index stands in only where no usable one was charted."""
+        return False
+
 
 class CountFromPercent(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="by", tag="percent-of-total-count"
@@ -54,17 +68,22 @@ class CountFromPercent(
     window: Period
     plausible: tuple[Decimal, Decimal]
 
+    @property
+    def competes(self) -> bool:
+        """A count from percentages is as good as one counted: the later of the two decides."""
+        return True
+
 
 Derivation = BodyMassIndex | CountFromPercent
 
 
-def derived(rule: Derivation, case: Case) -> list[Derived] | Reason:
+def derived(rule: Derivation, case: Case) -> list[Derived] | NotDerived:
     """Compute the value, once for each set of equally valid sources of the latest day."""
     match rule:
         case BodyMassIndex():
-            return case.once(rule, lambda: _body_mass_index(rule, case))
+            return case.once(rule, lambda case: _body_mass_index(rule, case))
         case CountFromPercent():
-            return case.once(rule, lambda: _count(rule, case))
+            return case.once(rule, lambda case: _count(rule, case))
 
 
 def _is_known(result: Result) -> tuple[Truth, Reason | None]:
@@ -72,22 +91,28 @@ def _is_known(result: Result) -> tuple[Truth, Reason | None]:
     return (Truth.MET, None) if exact else (Truth.UNKNOWN, result.problem or Reason.COMPARATOR)
 
 
-def _latest(results: list[Result], case: Case, window: Period) -> list[Result]:
+def _latest(results: list[Result], case: Case, window: Period) -> list[Result] | NotDerived:
     choice = newest(results, case, window, _is_known)
     if choice.truth is not Truth.MET:
-        return []
+        return NotDerived(choice.reason or Reason.NODATA, tuple(evidence_of(each) for each in choice.deciding))
     return [each for each in choice.deciding if each.problem is None]
 
 
-def _body_mass_index(rule: BodyMassIndex, case: Case) -> list[Derived] | Reason:
+def _together(*parts: list[Result] | NotDerived) -> NotDerived:
+    """Give the reason that tells most of the parts that are missing."""
+    missing = [each for each in parts if isinstance(each, NotDerived)]
+    reason = most_telling(each.reason for each in missing)
+    return NotDerived(reason, tuple(item for each in missing if each.reason is reason for item in each.evidence))
+
+
+def _body_mass_index(rule: BodyMassIndex, case: Case) -> list[Derived] | NotDerived:
     facts = case.facts.results
     weights = _latest(
         [each for each in facts.get(rule.weight, ()) if each.role in rule.weight_roles], case, rule.weight_window
     )
-    heights = _latest(
-        [each for each in facts.get(rule.height, ()) if each.role in rule.height_roles], case, rule.height_window
-    )
-    heights = [each for each in heights if _height_lasts(each, rule, case)]
+    heights = _heights(rule, case)
+    if isinstance(weights, NotDerived) or isinstance(heights, NotDerived):
+        return _together(weights, heights)
     made = []
     for weight in weights:
         for height in heights:
@@ -102,7 +127,16 @@ def _body_mass_index(rule: BodyMassIndex, case: Case) -> list[Derived] | Reason:
             evidence = (evidence_of(weight), evidence_of(height))
             how = f"from {weight.sent} ({weight.source.words}) and {height.sent} ({height.source.words})"
             made.append(Derived(Bounds.exactly(value), plain(value), how, evidence, unrounded))
-    return made or Reason.NODATA
+    return made or NotDerived(Reason.IMPLAUSIBLE, tuple(evidence_of(each) for each in (*weights, *heights)))
+
+
+def _heights(rule: BodyMassIndex, case: Case) -> list[Result] | NotDerived:
+    results = [each for each in case.facts.results.get(rule.height, ()) if each.role in rule.height_roles]
+    heights = _latest(results, case, rule.height_window)
+    if isinstance(heights, NotDerived):
+        return heights
+    lasting = [each for each in heights if _height_lasts(each, rule, case)]
+    return lasting or NotDerived(Reason.STALE, tuple(evidence_of(each) for each in heights))
 
 
 def _height_lasts(height: Result, rule: BodyMassIndex, case: Case) -> bool:
@@ -118,21 +152,27 @@ def _number(result: Result) -> Decimal:
     return result.bounds.low
 
 
-def _count(rule: CountFromPercent, case: Case) -> list[Derived] | Reason:
+def _count(rule: CountFromPercent, case: Case) -> list[Derived] | NotDerived:
     results = case.facts.results.get(rule.input, ())
     totals = _latest([each for each in results if each.role == rule.total], case, rule.window)
+    if isinstance(totals, NotDerived):
+        return totals
     made = []
+    missing: list[Reason] = []
     for total in totals:
         parts: list[list[Result]] = []
         for role in rule.percent:
             same = [each for each in results if each.role == role and _one_specimen(each, total, case)]
             parts.append([each for each in same if each.usable_status])
-        if not parts[0] or any(_is_known(each)[0] is not Truth.MET for group in parts for each in group):
+            missing.extend([Reason.STATUS] if same and not parts[-1] and role == rule.percent[0] else [])
+        doubts = [reason for group in parts for each in group if (reason := _is_known(each)[1]) is not None]
+        missing.extend(doubts)
+        if not parts[0] or doubts:
             continue
         first, *added = parts
         extra = sum((_number(group[0]) for group in added if group), Decimal(0))
         if any(len({_number(each) for each in group}) > 1 for group in added):
-            return Reason.CONFLICT
+            return NotDerived(Reason.CONFLICT, tuple(evidence_of(each) for group in added for each in group))
         for share in first:
             percent = _number(share) + extra
             value = _number(total) * percent / 100
@@ -142,8 +182,9 @@ def _count(rule: CountFromPercent, case: Case) -> list[Derived] | Reason:
             shown = (total, share, *(group[0] for group in added if group))
             how = " and ".join(f"{each.sent} ({each.source.words})" for each in shown)
             evidence = tuple(evidence_of(each) for each in shown)
-            made.append(Derived(Bounds.exactly(value), rounded(value), f"from {how}", evidence))
-    return made or Reason.NODATA
+            day, _ = case.as_of.days(total.when)
+            made.append(Derived(Bounds.exactly(value), rounded(value), f"from {how}", evidence, day=day))
+    return made or NotDerived(most_telling(missing or [Reason.NODATA]))
 
 
 def _one_specimen(part: Result, total: Result, case: Case) -> bool:

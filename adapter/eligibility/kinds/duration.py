@@ -12,8 +12,10 @@ from adapter.eligibility.kinds.medication import shown as shown_medication
 from adapter.eligibility.kinds.record import ValueClause
 from adapter.eligibility.kinds.selection import evidence_of
 from adapter.eligibility.reason import Reason
-from adapter.eligibility.truth import Truth
+from adapter.eligibility.truth import Truth, negation
 from adapter.eligibility.values import FIRST_DAY, Period
+
+_CERTAIN = (Verification.CONFIRMED, Verification.ABSENT)
 
 
 class Earlier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,7 +40,7 @@ class Duration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
         """Compare the interval; what is older than the stated onset can only lengthen it."""
         records = [each for name in self.condition for each in case.facts.conditions.get(name, ())]
         standing = [each for each in records if phase(each, case.as_of) is not Phase.HIDDEN]
-        certain = [each for each in standing if each.verification in (Verification.CONFIRMED, Verification.ABSENT)]
+        certain = [each for each in standing if each.verification in _CERTAIN]
         if not certain:
             if any(each.verification is Verification.DOUBTFUL for each in standing):
                 shown_all = tuple(shown(each) for each in standing)
@@ -49,31 +51,46 @@ class Duration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
         earliest = min((first for first, _ in stated), default=FIRST_DAY)
         latest = min(last for _, last in spans)
         evidence = tuple({shown(each): None for each in certain})
-        before, before_evidence = self._before(case)
-        if before is not None and before < latest:
-            latest = before
-            evidence += before_evidence
-        if latest < earliest:
-            earliest = FIRST_DAY
         truth = self._holds(earliest, latest, case)
+        before, before_evidence = self._before(case)
+        if before is not None and before < latest and self._is_longer(before, before, case) is Truth.MET:
+            truth = self._lengthened(truth)
+            earliest, latest = FIRST_DAY, before
+            evidence += before_evidence
         since = _words(earliest, latest)
         if truth is Truth.UNKNOWN:
-            return unknown(
-                Reason.DATE, f"{self.subject} began {since}: the record does not date it well enough", evidence
-            )
+            said = f"{self.subject} began {since}: the record does not date it well enough"
+            return unknown(Reason.DATE, said, evidence)
+        doubtful = self._doubtful(case)
+        if doubtful is not None and (self.more_than is not None) == (truth is Truth.NOT_MET):
+            said = f"{self.subject} began {since}, and an earlier record is not confirmed"
+            return unknown(Reason.VERIFY, said, (*evidence, shown(doubtful, "not confirmed")))
         return Judgement(truth, None, f"{self.subject} began {since}, {self._limit(truth)} ago", evidence)
 
     def _holds(self, earliest: int, latest: int, case: Case) -> Truth:
-        """Judge ``began before the limit``, exclusive at the limit itself."""
-        period = self._period
-        edge = case.since(period)
-        if self.less_than is not None:
-            longer = Truth.MET if latest <= edge else Truth.NOT_MET if earliest > edge else Truth.UNKNOWN
-        else:
-            longer = Truth.MET if latest < edge else Truth.NOT_MET if earliest >= edge else Truth.UNKNOWN
-        if self.more_than is not None or longer is Truth.UNKNOWN:
-            return longer
-        return Truth.NOT_MET if longer is Truth.MET else Truth.MET
+        longer = self._is_longer(earliest, latest, case)
+        return longer if self.more_than is not None else negation(longer)
+
+    def _is_longer(self, earliest: int, latest: int, case: Case) -> Truth:
+        """Whether it began before the limit; for ``less_than`` the limit itself is too long."""
+        edge = case.since(self._period) + (self.less_than is not None)
+        return Truth.MET if latest < edge else Truth.NOT_MET if earliest >= edge else Truth.UNKNOWN
+
+    def _lengthened(self, stated: Truth) -> Truth:
+        """Say what an earlier sign beyond the limit makes of the stated beginning: it can only lengthen."""
+        if self.more_than is not None:
+            return Truth.MET
+        return stated if stated is Truth.NOT_MET else Truth.UNKNOWN
+
+    def _doubtful(self, case: Case) -> Condition | None:
+        """Give an unconfirmed record that would make it longer than the limit."""
+        for name in self.earlier.conditions:
+            for each in case.facts.conditions.get(name, ()):
+                stands = each.verification is Verification.DOUBTFUL and phase(each, case.as_of) is not Phase.HIDDEN
+                begin = _begin(each, case)[1]
+                if stands and self._is_longer(begin, begin, case) is Truth.MET:
+                    return each
+        return None
 
     @property
     def _period(self) -> Period:
@@ -96,9 +113,9 @@ class Duration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
         as_of = case.as_of
         for name in self.earlier.conditions:
             signs.extend(
-                (_begin(each, case)[1], shown(each, "earlier sign"))
+                (min(_begin(each, case)[1], _recorded(each, case)), shown(each, "earlier sign"))
                 for each in case.facts.conditions.get(name, ())
-                if each.verification in (Verification.CONFIRMED, Verification.ABSENT)
+                if each.verification in _CERTAIN
             )
         for name in self.earlier.medications:
             for drug in case.facts.medications.get(name, ()):
@@ -124,15 +141,17 @@ class Duration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
         return case.as_of.has_begun(result.when) is Truth.MET and limits.hold(result.bounds) is Truth.MET
 
 
+def _recorded(condition: Condition, case: Case) -> int:
+    """Give the latest day the record can have been made; today where it does not say."""
+    return case.as_of.days(condition.recorded)[1] if condition.recorded else case.as_of.day
+
+
 def _begin(condition: Condition, case: Case) -> tuple[int, int]:
-    """Give the first and last day the disease can have begun; a recorded date is only the latest it can be."""
+    """Give the first and last day the disease is said to have begun; a recorded date is only the latest it can be."""
     onset = condition.onset or condition.asserted
-    recorded = case.as_of.days(condition.recorded)[1] if condition.recorded else case.as_of.day
     if onset is None:
-        return FIRST_DAY, recorded
+        return FIRST_DAY, _recorded(condition, case)
     first, last = case.as_of.days(onset)
-    if condition.recorded is not None and recorded < first:
-        return FIRST_DAY, recorded
     return first, min(last, case.as_of.day)
 
 

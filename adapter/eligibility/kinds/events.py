@@ -55,7 +55,8 @@ class Events(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
         if count >= self.at_least:
             return Judgement(Truth.MET, None, f"{count} distinct events of {self.subject} are dated", evidence)
         if seen:
-            said = f"{self.subject}: {count} dated, others may have happened" if vague else f"{self.subject}: one dated"
+            more = ", others may have happened" if vague else ""
+            said = f"{count} of {self.at_least} dated events of {self.subject}{more}"
             return unknown(Reason.DATE, said, evidence)
         return silent(case, Reason.NOEVIDENCE, self.subject, "problem-list", self.empty_list_within)
 

@@ -3,14 +3,17 @@
 import msgspec
 
 from adapter.eligibility.case import Case
-from adapter.eligibility.facts import Answer, Result
+from adapter.eligibility.facts import Answer, Condition, Result, Verification
 from adapter.eligibility.finding import Evidence, Judgement, unknown
-from adapter.eligibility.kinds.condition import ConditionClause
+from adapter.eligibility.kinds.condition import ConditionClause, Phase, phase
+from adapter.eligibility.kinds.condition import shown as shown_condition
 from adapter.eligibility.kinds.outcome import Outcome, weigh_together
-from adapter.eligibility.kinds.selection import Answered, evidence_of, most_telling, newest
+from adapter.eligibility.kinds.selection import Answered, Choice, evidence_of, most_telling, newest
 from adapter.eligibility.reason import Reason
 from adapter.eligibility.truth import Truth
 from adapter.eligibility.values import Period
+
+_VOID = ("entered-in-error", "cancelled")
 
 
 class Tests(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -19,12 +22,13 @@ class Tests(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     input: str
     roles: tuple[str, ...]
 
+    def all_results(self, case: Case) -> list[Result]:
+        """Give these tests' results, those after the question too."""
+        return [each for each in case.facts.results.get(self.input, ()) if each.role in self.roles]
+
     def results(self, case: Case) -> list[Result]:
         """Give these tests' results that do not lie after the question."""
-        found = case.facts.results.get(self.input, ())
-        return [
-            each for each in found if each.role in self.roles and case.as_of.has_begun(each.when) is not Truth.NOT_MET
-        ]
+        return [each for each in self.all_results(case) if case.as_of.has_begun(each.when) is not Truth.NOT_MET]
 
 
 class Presumptive(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,6 +48,8 @@ class Infection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     """The patient has, or carries, an infection: by diagnosis or by test."""
 
     conditions: tuple[ConditionClause, ...]
+    suggested_by: tuple[ConditionClause, ...] = ()
+    """Records whose code neither proves nor excludes it: they forbid a no, whatever a test says."""
     conclusive: tuple[Tests, ...] = ()
     """One positive, ever, is enough."""
     presumptive: tuple[Presumptive, ...] = ()
@@ -72,6 +78,9 @@ class Infection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
         suggestive = weigh_together([_positive(tests, case, Reason.VERIFY) for tests in self.suggestive])
         if suggestive is not None:
             return _judgement(suggestive)
+        suggested = weigh_together([clause.weigh(case) for clause in self.suggested_by])
+        if suggested is not None:
+            return _judgement(suggested)
         return self._ruled_out(case, by_diagnosis)
 
     def _conclusive(self, case: Case) -> list[Outcome | None]:
@@ -106,22 +115,33 @@ class Infection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     def _ruled_out(self, case: Case, by_diagnosis: Outcome | None) -> Judgement:
         window = self.window.text if self.window else None
         reasons: list[Reason] = []
+        negatives: list[int] = []
         evidence: list[Evidence] = []
         said = []
         for group in self.ruled_out_by:
-            choices = [newest(tests.results(case), case, self.window, _is_negative) for tests in group]
+            choices = [newest(tests.all_results(case), case, self.window, _is_negative) for tests in group]
             choice = next((each for each in choices if each.truth is Truth.MET), choices[0])
             evidence.extend(evidence_of(each) for each in choice.deciding)
-            if choice.truth is not Truth.MET:
+            unclear = self._unclear(group[0].input, choice, case)
+            if unclear is not None:
+                evidence.append(evidence_of(unclear))
+                reasons.append(unclear.problem or Reason.VERIFY)
+            elif choice.truth is not Truth.MET:
                 reason = choice.reason or Reason.NODATA
                 reasons.append(Reason.NOEVIDENCE if reason is Reason.NODATA else reason)
             else:
                 said.append(_said(choice.deciding[0]))
+                negatives.append(max(case.as_of.days(each.when)[0] for each in choice.deciding))
         if self.open_ended or not self.ruled_out_by:
             reasons.append(Reason.NOEVIDENCE)
         if not reasons:
+            later = self._suspected_later(min(negatives, default=0), case)
+            if later is not None:
+                told = f"{later.label} is suspected since the negative test"
+                return unknown(Reason.VERIFY, told, (*evidence, shown_condition(later)), window)
             return Judgement(Truth.NOT_MET, None, " and ".join(said), tuple(evidence), window)
-        if by_diagnosis is not None:
+        denied = by_diagnosis is not None and by_diagnosis.truth is Truth.NOT_MET
+        if by_diagnosis is not None and not (denied and (self.open_ended or self._tells(case))):
             return _judgement(by_diagnosis)
         reason = most_telling(reasons)
         if reason is Reason.NOEVIDENCE:
@@ -129,6 +149,42 @@ class Infection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
                 reason, f"no record of {self.subject}, and no test that rules it out", tuple(evidence), window
             )
         return unknown(reason, f"{self.subject}: {reason.meaning}", tuple(evidence), window)
+
+    def _tells(self, case: Case) -> bool:
+        """Whether any test speaks at all, be it unclear or preliminary: then a refuted record alone is no answer."""
+        groups = (
+            self.conclusive,
+            tuple(rule.positive for rule in self.presumptive),
+            self.suggestive,
+            *self.ruled_out_by,
+        )
+        found = (result for tests in groups for each in tests for result in each.results(case))
+        return any(result.status not in _VOID and result.answer is not Answer.NEGATIVE for result in found)
+
+    def _suspected_later(self, negative: int, case: Case) -> Condition | None:
+        """Give an unconfirmed diagnosis that is dated after the negative test."""
+        for name in {name for clause in self.conditions for name in clause.condition}:
+            for each in case.facts.conditions.get(name, ()):
+                begin = each.onset or each.asserted or each.recorded
+                doubtful = each.verification is Verification.DOUBTFUL and phase(each, case.as_of) is Phase.ACTIVE
+                if doubtful and begin is not None and case.as_of.days(begin)[0] > negative:
+                    return each
+        return None
+
+    def _unclear(self, name: str, negative: Choice, case: Case) -> Result | None:
+        """Give a result of any test of this input that says nothing clear and is as new as the negative one."""
+        known = [*self.conclusive, *(rule.positive for rule in self.presumptive), *self.suggestive]
+        since = 0
+        if negative.truth is Truth.MET:
+            since = max(case.as_of.days(each.when)[0] for each in negative.deciding)
+        elif negative.reason is not Reason.NODATA:
+            return None
+        for tests in (*known, *(tests for group in self.ruled_out_by for tests in group)):
+            for result in tests.results(case) if tests.input == name else ():
+                is_clear = result.problem is None and result.answer in (Answer.POSITIVE, Answer.NEGATIVE)
+                if result.usable_status and not is_clear and case.as_of.days(result.when)[1] >= since:
+                    return result
+        return None
 
 
 def _judgement(outcome: Outcome) -> Judgement:

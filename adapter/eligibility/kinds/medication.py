@@ -33,7 +33,7 @@ def shown(medication: Medication, note: str | None = None) -> Evidence:
     }[medication.exposure]
     until = f", until {medication.end.text[:10]}" if medication.end else ""
     when = medication.start.text if medication.start else None
-    code = f", {medication.codes[0]}" if medication.codes else ""
+    code = f", {medication.coded}" if medication.coded else ""
     return Evidence(medication.source, f"{medication.label}{code} ({words}{until})", when, note=note)
 
 
@@ -71,18 +71,20 @@ class MedicationClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """For THROUGHOUT: gaps up to this long do not interrupt."""
     systemic: bool = False
     """Whether only a systemic route counts."""
+    ended: Reason = Reason.NOEVIDENCE
+    """What a drug that ended before leads to."""
     gives: Reason | None = None
 
     def weigh(self, case: Case) -> Outcome | None:
         """Say what the medication records of these value sets amount to; None when no record speaks."""
         by_set = case.facts.medications
-        records = {id(each): each for name in self.medication for each in by_set.get(name, ())}
-        if not records:
+        if by_set.keys().isdisjoint(self.medication):
             return None
+        records = {id(each): each for name in self.medication for each in by_set.get(name, ())}
         outcomes: list[Outcome | None] = []
         counting: list[tuple[Medication, Stay]] = []
         for record in records.values():
-            outcome = self._set_aside(record)
+            outcome = self._set_aside(record, case)
             if outcome is not None:
                 outcomes.append(outcome)
                 continue
@@ -96,12 +98,23 @@ class MedicationClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
             return Outcome(Truth.UNKNOWN, self.gives, f"{found.message}; {self.gives.meaning}", found.evidence)
         return found
 
-    def _set_aside(self, record: Medication) -> Outcome | None:
-        if record.exposure is Exposure.NOT_TAKEN:
-            whole = any(each.value_set in self.medication and each.names_whole for each in record.memberships)
-            if whole:
-                return Outcome.no(f"{record.label} is recorded as not taken", shown(record))
+    def _denied(self, record: Medication, case: Case) -> Outcome:
+        """Say what a record of not taking a drug is worth: only of the whole class, and only in the window."""
+        if not any(each.value_set in self.medication and each.names_whole for each in record.memberships):
             return Outcome.open(Reason.NOEVIDENCE, f"{record.label} alone is recorded as not taken", shown(record))
+        if not record.dated:
+            return Outcome.open(Reason.MEDS, f"{record.label} is recorded as not taken, without a date", shown(record))
+        days = stay(record, case)
+        opens = case.as_of.day if self.taken is Taken.NOW else case.since(self._period)
+        if days is None or (days.last < opens and self.taken is not Taken.NOW):
+            return Outcome.open(
+                Reason.NOEVIDENCE, f"{record.label} is recorded as not taken at another time", shown(record)
+            )
+        return Outcome.no(f"{record.label} is recorded as not taken", shown(record))
+
+    def _set_aside(self, record: Medication, case: Case) -> Outcome | None:
+        if record.exposure is Exposure.NOT_TAKEN:
+            return self._denied(record, case)
         if record.exposure is Exposure.UNCLEAR:
             return Outcome.open(Reason.MEDS, f"{record.label}: whether it is taken is unclear", shown(record))
         if not record.dated:
@@ -138,7 +151,7 @@ class MedicationClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
             return Outcome.yes(f"{record.label} is taken {when} ({record.source.words})", *(shown(r) for r, _ in sure))
         if any(days.perhaps >= opens for _, days in counting):
             return Outcome(Truth.UNKNOWN, Reason.MEDS, f"{counting[0][0].label}: until when is not recorded", evidence)
-        return Outcome(Truth.UNKNOWN, Reason.NOEVIDENCE, f"{counting[0][0].label} ended before the window", evidence)
+        return Outcome(Truth.UNKNOWN, self.ended, f"{counting[0][0].label} ended before the window", evidence)
 
     def _without_gap(self, counting: list[tuple[Medication, Stay]], case: Case, gap: int) -> Outcome:
         """Cover every day from the opening of the window to the question, or find what is missing."""
@@ -166,33 +179,42 @@ def _covers(counting: list[tuple[Medication, Stay]], opens: int, today: int, gap
 class OnlyReplacement(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="only-replacement"
 ):
-    """The drugs of a class that are taken now are all ones given as hormone replacement, in replacement doses."""
+    """The long-term drug of a class is one given as hormone replacement, in replacement doses."""
 
     medication: tuple[str, ...]
     replacement: tuple[str, ...]
     """Value sets of drugs that can be a replacement; whether this one is only a reviewer can say."""
+    period: Period
+    """Continuous use for so long is long-term, as for the sentence it is an exception to."""
 
     def judge(self, case: Case) -> Judgement:
-        """Another drug of the class makes it not met; a possible replacement is for a reviewer."""
+        """Another drug that is long-term by itself makes it not met; a possible replacement is for a reviewer."""
         by_set = case.facts.medications
         records = {id(each): each for name in self.medication for each in by_set.get(name, ())}
-        now = [each for each in records.values() if self._is_now(each, case)]
+        now = [(each, days) for each in records.values() if (days := self._now(each, case)) is not None]
         if not now:
             return unknown(Reason.NOEVIDENCE, "no such drug is on record as taken now")
-        others = [each for each in now if not any(m.value_set in self.replacement for m in each.memberships)]
-        systemic = [each for each in others if each.route is Route.SYSTEMIC]
-        if systemic:
-            evidence = tuple(shown(each) for each in systemic)
-            said = f"{systemic[0].label} is not a replacement hormone ({systemic[0].source.words})"
+        others = [pair for pair in now if not any(m.value_set in self.replacement for m in pair[0].memberships)]
+        opens, today = case.since(self.period), case.as_of.day
+        systemic = [pair for pair in others if pair[0].route is Route.SYSTEMIC]
+        if _covers(systemic, opens, today, 0, sure=True):
+            evidence = tuple(shown(each) for each, _ in systemic)
+            said = f"{systemic[0][0].label} is not a replacement hormone ({systemic[0][0].source.words})"
             return Judgement(Truth.NOT_MET, None, said, evidence)
-        evidence = tuple(shown(each) for each in now)
-        if others:
-            return unknown(Reason.MEDS, f"{others[0].label}: the route is not known", evidence)
-        return unknown(Reason.HUMAN, "whether it is given as replacement must be judged", evidence)
+        if _covers(others, opens, today, 0, sure=False):
+            shown_all = tuple(shown(each) for each, _ in others)
+            return unknown(Reason.MEDS, f"{others[0][0].label}: route or dates are not known well enough", shown_all)
+        possible = [pair for pair in now if pair not in others]
+        if not possible:
+            return unknown(
+                Reason.NOEVIDENCE, "no possible replacement is on record", tuple(shown(e) for e, _ in others)
+            )
+        said = "whether it is given as replacement must be judged"
+        return unknown(Reason.HUMAN, said, tuple(shown(each) for each, _ in possible))
 
     @staticmethod
-    def _is_now(record: Medication, case: Case) -> bool:
+    def _now(record: Medication, case: Case) -> Stay | None:
         if record.exposure not in (Exposure.TAKEN, Exposure.ORDERED) or record.route is Route.LOCAL or not record.dated:
-            return False
+            return None
         days = stay(record, case)
-        return days is not None and days.last >= case.as_of.day
+        return days if days is not None and days.perhaps >= case.as_of.day else None

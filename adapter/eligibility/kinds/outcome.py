@@ -17,6 +17,8 @@ class Outcome(msgspec.Struct, frozen=True):
     reason: Reason | None
     message: str
     evidence: tuple[Evidence, ...] = ()
+    speaks_for_it: bool = True
+    """False where the record only denies a part: then a list known to be empty still answers."""
 
     @classmethod
     def yes(cls, message: str, *evidence: Evidence) -> "Outcome":
@@ -51,7 +53,8 @@ def weigh_together(outcomes: Sequence[Outcome | None]) -> Outcome | None:
             same = [each for each in same if each.reason is reason]
         same.sort(key=_order)
         evidence = tuple({item: None for each in same for item in each.evidence})
-        return Outcome(truth, same[0].reason, same[0].message, evidence)
+        speaks = any(each.speaks_for_it for each in spoken if each.truth is truth)
+        return Outcome(truth, same[0].reason, same[0].message, evidence, speaks)
     raise AssertionError("every outcome has one of three truths")
 
 

@@ -27,18 +27,23 @@ class Said(msgspec.Struct, frozen=True):
     """Those of a date too coarse to say whether they lie inside."""
     older: list[Result]
     no_status: list[Result]
+    later: list[Result]
+    """Those after the question."""
 
 
 def said_of(input_name: str, roles: tuple[str, ...], window: Period | None, case: Case) -> Said:
     """Sort the results of an input by what they say and whether they lie inside the window."""
-    said = Said([], [], [], [], [], [])
+    said = Said([], [], [], [], [], [], [])
     opens = case.since(window) if window is not None else 0
     for result in case.facts.results.get(input_name, ()):
         begun = case.as_of.has_begun(result.when)
-        if result.role not in roles or begun is Truth.NOT_MET:
+        if result.role not in roles:
             continue
         first, last = case.as_of.days(result.when)
-        if not result.usable_status:
+        if begun is Truth.NOT_MET:
+            if result.usable_status:
+                said.later.append(result)
+        elif not result.usable_status:
             said.no_status.append(result)
         elif last < opens:
             said.older.append(result)
@@ -59,7 +64,9 @@ def _reason(said: Said, otherwise: Reason) -> Reason:
         return most_telling(each.problem or Reason.CONFLICT for each in said.unclear)
     if said.older:
         return Reason.STALE
-    return Reason.STATUS if said.no_status else otherwise
+    if said.no_status:
+        return Reason.STATUS
+    return Reason.DATE if said.later else otherwise
 
 
 def _shown(*groups: list[Result]) -> tuple[Evidence, ...]:
@@ -89,17 +96,14 @@ class Pregnancy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
 
     def judge(self, case: Case) -> Judgement:
         """An open diagnosis wins over any test; positives and negatives side by side contradict each other."""
-        if case.sex is Sex.MALE:
-            return Judgement(
-                Truth.NOT_MET, None, _MAN, (Evidence(case.facts.person.source, "sex male"),), applicable=False
-            )
         now = self._now(case)
-        if not self.wish or now.truth is Truth.MET or now.reason in (Reason.STALE, Reason.CONFLICT):
+        settled = now.truth is Truth.MET or now.reason in (Reason.STALE, Reason.CONFLICT)
+        if not self.wish or settled or case.sex is Sex.MALE:
             return now
         return unknown(Reason.HUMAN, "whether the patient wishes to become pregnant must be asked", now.evidence)
 
     def _now(self, case: Case) -> Judgement:
-        diagnosis = case.once(self.diagnosis, lambda: self.diagnosis.weigh(case))
+        diagnosis = case.once(self.diagnosis, self.diagnosis.weigh)
         positive_test = said_of(self.test, self.test_roles, self.positive_window, case)
         negative_test = said_of(self.test, self.test_roles, self.negative_window, case)
         status = said_of(self.status, self.status_roles, self.status_lasts, case)
@@ -110,18 +114,19 @@ class Pregnancy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
         for_it = _shown(pregnant, positive_test.positive)
         against = _shown(not_pregnant, negative_test.negative) + self._denials(case)
         shows = diagnosis is not None and diagnosis.truth is Truth.MET
+        perhaps = diagnosis is not None and diagnosis.reason in (Reason.STALE, Reason.DATE, Reason.CONFLICT)
         fertile = case.childbearing()
-        if (shows or for_it) and fertile is Truth.NOT_MET:
-            evidence = (diagnosis.evidence if shows and diagnosis else ()) + for_it
+        if fertile is Truth.NOT_MET and (shows or perhaps or for_it):
+            evidence = (diagnosis.evidence if diagnosis is not None and (shows or perhaps) else ()) + for_it
             return unknown(Reason.CONFLICT, "pregnancy on record of a patient of no childbearing potential", evidence)
         if shows and diagnosis is not None:
             return Judgement(Truth.MET, None, diagnosis.message, diagnosis.evidence + for_it + against)
-        if diagnosis is not None and diagnosis.reason in (Reason.STALE, Reason.CONFLICT):
-            return _open(diagnosis, against)
         if for_it and against:
             return unknown(Reason.CONFLICT, "positive and negative answers stand side by side", for_it + against)
         if for_it:
             return Judgement(Truth.MET, None, f"{for_it[0].sent} ({for_it[0].source.words})", for_it)
+        if perhaps and diagnosis is not None:
+            return _open(diagnosis, against)
         return self._without_sign(case, fertile, diagnosis, (negative_test, positive_test, status), against)
 
     def _denials(self, case: Case) -> tuple[Evidence, ...]:
@@ -139,13 +144,15 @@ class Pregnancy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
         against: tuple[Evidence, ...],
     ) -> Judgement:
         negative_test, positive_test, status = answers
-        doubtful = case.once(self.doubtful, lambda: self.doubtful.weigh(case))
+        doubtful = case.once(self.doubtful, self.doubtful.weigh)
         unclear = _shown(negative_test.unclear, negative_test.doubtful)
         if against and unclear:
             return unknown(Reason.CONFLICT, "a negative answer beside one that is not clear", against + unclear)
         if fertile is Truth.NOT_MET:
-            return Judgement(Truth.NOT_MET, None, _NOT_FERTILE, against, applicable=False)
-        if diagnosis is not None and diagnosis.reason in (Reason.VERIFY, Reason.DATE) and not against:
+            said = _MAN if case.sex is Sex.MALE else _NOT_FERTILE
+            sex = Evidence(case.facts.person.source, f"sex {case.sex.value}")
+            return Judgement(Truth.NOT_MET, None, said, (*against, sex), applicable=False)
+        if diagnosis is not None and diagnosis.reason is Reason.VERIFY and not against:
             return _open(diagnosis, ())
         if against:
             said = f"{against[0].sent} on {(against[0].on or '')[:10]} ({against[0].source.words})"
@@ -161,6 +168,7 @@ class Pregnancy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
             negative_test.doubtful + status.doubtful,
             negative_test.older + status.older + status.negative,
             positive_test.no_status + status.no_status,
+            negative_test.later + status.later,
         )
         reason = _reason(merged, Reason.NOEVIDENCE)
         shown = _shown(merged.unclear, merged.doubtful, merged.older, merged.no_status)[-3:]
@@ -178,42 +186,57 @@ class Lactation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     """The patient is breast-feeding now."""
 
     diagnosis: ConditionClause
+    delivery: ConditionClause
+    """Records of a delivery so recent that silence on breast-feeding is no answer."""
     status: str
     window: Period
     status_roles: tuple[str, ...] = ()
 
     def judge(self, case: Case) -> Judgement:
-        """A status or an active record says so; its denial beside one contradicts it."""
-        if case.sex is Sex.MALE:
-            return Judgement(
-                Truth.NOT_MET, None, _MAN, (Evidence(case.facts.person.source, "sex male"),), applicable=False
-            )
-        diagnosis = case.once(self.diagnosis, lambda: self.diagnosis.weigh(case))
+        """The latest status or an active record says so; its denial beside one contradicts it."""
+        diagnosis = case.once(self.diagnosis, self.diagnosis.weigh)
         status = said_of(self.status, self.status_roles, self.window, case)
-        yes, no = _shown(status.positive), _shown(status.negative)
+        latest = max((case.as_of.days(each.when)[0] for each in (*status.positive, *status.negative)), default=0)
+        yes, no = (
+            _shown([each for each in group if case.as_of.days(each.when)[0] == latest])
+            for group in (status.positive, status.negative)
+        )
         shows = diagnosis is not None and diagnosis.truth is Truth.MET
+        also = diagnosis.evidence if diagnosis is not None else ()
+        if case.sex is Sex.MALE:
+            if yes or shows:
+                return unknown(Reason.CONFLICT, "breast-feeding is recorded of a male patient", yes + also)
+            sex = (Evidence(case.facts.person.source, "sex male"),)
+            return Judgement(Truth.NOT_MET, None, _MAN, sex, applicable=False)
         if no and (yes or shows):
-            also = diagnosis.evidence if diagnosis is not None else ()
             return unknown(Reason.CONFLICT, "breast-feeding is recorded as yes and as no", yes + no + also)
         if shows and diagnosis is not None:
             return Judgement(Truth.MET, None, diagnosis.message, diagnosis.evidence + yes)
         if yes:
             return Judgement(Truth.MET, None, f"{yes[0].sent} ({yes[0].source.words})", yes, self.window.text)
-        if diagnosis is not None and diagnosis.reason is Reason.CONFLICT:
+        if diagnosis is not None and diagnosis.reason in (Reason.CONFLICT, Reason.DATE):
             return _open(diagnosis, no)
         if no:
             return Judgement(Truth.NOT_MET, None, f"{no[0].sent} ({no[0].source.words})", no, self.window.text)
         if diagnosis is not None and diagnosis.truth is Truth.NOT_MET:
             return Judgement(Truth.NOT_MET, None, diagnosis.message, diagnosis.evidence)
+        if diagnosis is not None and diagnosis.reason is not Reason.NOEVIDENCE:
+            return _open(diagnosis, ())
+        return self._silent(status, diagnosis, case)
+
+    def _silent(self, status: Said, diagnosis: Outcome | None, case: Case) -> Judgement:
+        """Say what silence means: no childbearing potential and no recent delivery answer no."""
+        delivery = self.delivery.weigh(case)
+        recent = delivery is not None and delivery.reason is not Reason.NOEVIDENCE
+        if case.childbearing() is Truth.NOT_MET and not recent:
+            said = f"{_NOT_FERTILE}, and no record of a recent delivery"
+            return Judgement(Truth.NOT_MET, None, said, applicable=False)
         if diagnosis is not None:
             return _open(diagnosis, ())
-        if case.childbearing() is Truth.NOT_MET:
-            said = f"{_NOT_FERTILE}, and no record of a delivery"
-            return Judgement(Truth.NOT_MET, None, said, applicable=False)
         reason = _reason(status, Reason.SEX if case.sex is Sex.UNKNOWN else Reason.NOEVIDENCE)
-        return unknown(
-            reason, f"no answer on breast-feeding: {reason.meaning}", _shown(status.older[-1:], status.unclear)
-        )
+        shown = _shown(status.older[-1:], status.unclear, status.doubtful)
+        shown += delivery.evidence if delivery is not None and recent else ()
+        return unknown(reason, f"no answer on breast-feeding: {reason.meaning}", shown)
 
 
 class NegativePregnancyTest(

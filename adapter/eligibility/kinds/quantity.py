@@ -8,7 +8,7 @@ import msgspec
 from adapter.eligibility.case import Case
 from adapter.eligibility.facts import Population, ReferenceRange, Result, Sex
 from adapter.eligibility.finding import Evidence, Judgement, unknown
-from adapter.eligibility.kinds.derivation import Derivation, derived
+from adapter.eligibility.kinds.derivation import Derivation, NotDerived, derived
 from adapter.eligibility.kinds.selection import Answered, Choice, evidence_of, newest, seen
 from adapter.eligibility.reason import Reason
 from adapter.eligibility.truth import Truth
@@ -60,6 +60,9 @@ class Quantity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
     label: str = ""
     roles: tuple[str, ...] = ()
     derive: Derivation | None = None
+    as_printed: Limits | None = None
+    """The limits as the trial prints them, in ``as_printed_unit``."""
+    as_printed_unit: str = ""
     near: Decimal = Decimal(0)
     """Share of a limit within which a converted value is called borderline."""
 
@@ -70,16 +73,19 @@ class Quantity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
             return Judgement(Truth.NOT_MET, None, said, applicable=False)
         results = case.facts.results.get(self.input, ())
         deciding = [result for result in results if result.role in self.roles]
-        choice = newest(deciding, case, self.window, lambda result: self._answer(result, case))
-        judgement = self._sentence(choice, case, results)
-        if judgement.truth is Truth.UNKNOWN and self.derive is not None and judgement.reason in _REPLACEABLE:
+        choice = newest(deciding, case, self.window, lambda result: self.answer(result, case))
+        judgement = self.sentence(choice, case, results)
+        if self.derive is not None and self.derive.competes and choice.deciding:
+            judgement = self._later_of(judgement, choice, case)
+        elif judgement.truth is Truth.UNKNOWN and self.derive is not None and judgement.reason in _REPLACEABLE:
             judgement = self._derived(judgement, case)
         if judgement.truth is Truth.MET and self.only is not None and case.sex is Sex.UNKNOWN:
             said = f"{judgement.message}, and the limit is for {self.only} patients"
             return unknown(Reason.SEX, said, judgement.evidence, judgement.window)
         return judgement
 
-    def _answer(self, result: Result, case: Case) -> Answered:
+    def answer(self, result: Result, case: Case) -> Answered:
+        """Say whether one result lies within the limits."""
         if result.problem is not None or result.bounds is None:
             return Truth.UNKNOWN, result.problem or Reason.ABSENT_REASON
         if self.times_uln:
@@ -104,12 +110,30 @@ class Quantity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
         truth = truths.pop()
         return truth, Reason.COMPARATOR if truth is Truth.UNKNOWN else None
 
+    def _later_of(self, direct: Judgement, choice: Choice, case: Case) -> Judgement:
+        """Let the later of the reported and the computed value decide; of one day both must agree."""
+        made = derived(self.derive, case) if self.derive is not None else None
+        if made is None or isinstance(made, NotDerived):
+            return direct
+        reported = max(case.as_of.days(each.when)[1] for each in choice.deciding)
+        if made[0].day < reported:
+            return direct
+        computed = self._derived(direct, case)
+        usable = any(each.problem is None for each in choice.deciding)
+        if made[0].day > reported or not usable or computed.truth is direct.truth:
+            return computed if made[0].day > reported or not usable else direct
+        evidence = (*direct.evidence, *(item for item in computed.evidence if item not in direct.evidence))
+        return unknown(Reason.CONFLICT, f"{self.label} reported and computed differ", evidence, self._window)
+
     def _derived(self, direct: Judgement, case: Case) -> Judgement:
         if self.derive is None:
             return direct
         made = derived(self.derive, case)
-        if isinstance(made, Reason):
-            return direct
+        if isinstance(made, NotDerived):
+            if direct.reason is not Reason.NODATA or made.reason is Reason.NODATA:
+                return direct
+            said = f"no {self.label} on record, and none to compute: {made.reason.meaning}"
+            return unknown(made.reason, said, made.evidence + direct.evidence, self._window)
         truths = {self.limits.hold(each.bounds) for each in made}
         evidence = tuple(item for each in made[:1] for item in each.evidence) + direct.evidence
         if len(truths) > 1:
@@ -128,12 +152,13 @@ class Quantity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
     def _window(self) -> str | None:
         return self.window.text if self.window else None
 
-    def _sentence(self, choice: Choice, case: Case, results: tuple[Result, ...] | list[Result]) -> Judgement:
+    def sentence(self, choice: Choice, case: Case, results: tuple[Result, ...] | list[Result]) -> Judgement:
+        """Say what the deciding results amount to."""
         evidence = seen(choice)
         if choice.truth is not Truth.UNKNOWN:
             result = next(each for each in choice.deciding if each.problem is None)
             return Judgement(
-                choice.truth, None, self._decided(result, choice.truth, case), evidence, self._window, result
+                choice.truth, None, self.decided(result, choice.truth, case), evidence, self._window, result
             )
         reason = choice.reason or Reason.NODATA
         if reason is Reason.NODATA:
@@ -154,7 +179,8 @@ class Quantity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
         first, last = case.as_of.days(result.when)
         return last >= case.since(self.window) and first <= case.as_of.day
 
-    def _decided(self, result: Result, truth: Truth, case: Case) -> str:
+    def decided(self, result: Result, truth: Truth, case: Case) -> str:
+        """Say which result decided, and how it lies to the limits."""
         when = f" on {result.when.text[:10]}" if result.when else ""
         said = f"{self.label} {result.sent}{when} ({result.source.words}) is "
         if self.times_uln:
@@ -165,18 +191,14 @@ class Quantity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
             times = (result.bounds or Bounds(None, None)).map(lambda end: end / high)
             words = self.limits.phrase(f"times the upper limit {limit.sent}{site}", truth, times)
             return said + words + self._borderline(result, self.limits.map(lambda end: end * (limit.high or end)))
-        limits = self.equivalent.get(result.unit or "")
-        unit = (result.unit or "") if limits is not None else self.unit
-        limits = limits or self.limits
-        converted = ""
-        if result.conversion is not None:
-            converted = f" ({result.conversion})"
-        return (
-            said
-            + limits.phrase(unit, truth, result.bounds or Bounds(None, None))
-            + converted
-            + self._borderline(result, limits)
-        )
+        bounds = result.bounds or Bounds(None, None)
+        equivalent = self.equivalent.get(result.unit or "")
+        if equivalent is not None:
+            return said + equivalent.phrase(result.unit or "", truth, bounds)
+        words = self.limits.phrase(self.as_printed_unit or self.unit, truth, bounds, self.as_printed)
+        is_as_printed = bool(self.as_printed_unit) and result.sent.endswith(f" {self.as_printed_unit}")
+        converted = f" ({result.conversion})" if result.conversion is not None and not is_as_printed else ""
+        return said + words + converted + self._borderline(result, self.limits)
 
     def _borderline(self, result: Result, limits: Limits) -> str:
         bounds = result.bounds
@@ -212,139 +234,8 @@ def _is_for(limit: ReferenceRange, sex: Sex, age: tuple[int, int] | None) -> boo
     if limit.population is not Population.ANYONE and sex is not Sex.UNKNOWN and limit.population.value != sex.value:
         return False
     if age is None:
-        return True
+        return limit.age_low is None and limit.age_high is None
     low, high = age
     if limit.age_low is not None and high < limit.age_low:
         return False
     return limit.age_high is None or low <= limit.age_high
-
-
-class Sustained(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="sustained"):
-    """Every value of a run of at least two, ``apart`` days from first to last, lies within the limits.
-
-    The run ends with the latest value, which must be fresh; a usable value outside the limits inside ``refuted_in``
-    settles that the state was not sustained.
-    """
-
-    input: str
-    limits: Limits
-    unit: str
-    apart: int
-    """Days between the first and the last value of the run, at least."""
-    reach: Period
-    """How far back the first value may lie."""
-    refuted_in: Period
-    """A value outside the limits in this time makes it not met."""
-    equivalent: dict[str, Limits] = msgspec.field(default_factory=dict)
-    window: Period | None = None
-    label: str = ""
-    roles: tuple[str, ...] = ()
-
-    def judge(self, case: Case) -> Judgement:
-        """Look back day by day from the latest value."""
-        one = Quantity(
-            self.input,
-            self.limits,
-            self.unit,
-            self.equivalent,
-            window=self.window,
-            label=self.label,
-            roles=self.roles,
-        )
-        answer = one._answer  # noqa: SLF001 (the same comparison, day by day)
-        results = [each for each in case.facts.results.get(self.input, ()) if each.role in self.roles]
-        usable = [each for each in results if each.usable_status]
-        as_of = case.as_of
-        days: dict[int, list[Result]] = {}
-        for result in usable:
-            first, last = as_of.days(result.when)
-            begun = as_of.has_begun(result.when)
-            if begun is Truth.NOT_MET or last < case.since(self.reach):
-                continue
-            if first != last:
-                if answer(result, case)[0] is not Truth.MET:
-                    said = f"{self.label} {result.sent} is not dated to the day"
-                    return unknown(Reason.DATE, said, (evidence_of(result),), self.reach.text)
-                continue
-            days.setdefault(first, []).append(result)
-        by_day = {day: newest(group, case, None, lambda result: answer(result, case)) for day, group in days.items()}
-        evidence = tuple(evidence_of(each) for day in sorted(days) for each in days[day])
-        refuting = case.since(self.refuted_in)
-        recent = [choice for day, choice in by_day.items() if day >= refuting]
-        if any(choice.reason is Reason.CONFLICT for choice in recent):
-            return unknown(Reason.CONFLICT, f"{self.label}: two answers on one day", evidence, self.reach.text)
-        outside = [choice for choice in recent if choice.truth is Truth.NOT_MET]
-        if outside:
-            said = one._decided(outside[-1].deciding[0], Truth.NOT_MET, case)  # noqa: SLF001 (the same sentence)
-            return Judgement(Truth.NOT_MET, None, said, evidence, self.reach.text)
-        latest = newest(results, case, self.window, lambda result: answer(result, case))
-        if latest.truth is not Truth.MET:
-            found = one._sentence(latest, case, results)  # noqa: SLF001 (the same sentence)
-            return found if found.truth is Truth.UNKNOWN else unknown(Reason.ONE_VALUE, found.message, evidence)
-        return self._run(by_day, evidence)
-
-    def _run(self, by_day: dict[int, Choice], evidence: tuple[Evidence, ...]) -> Judgement:
-        ordered = sorted(by_day, reverse=True)
-        for day in ordered:
-            choice = by_day[day]
-            if choice.truth is Truth.UNKNOWN:
-                reason = choice.reason or Reason.ONE_VALUE
-                return unknown(reason, f"{self.label}: {reason.meaning}", evidence, self.reach.text)
-            if choice.truth is Truth.NOT_MET:
-                break
-            if ordered[0] - day >= self.apart:
-                count = sum(1 for each in ordered if each >= day)
-                said = f"{self.label} is {self.limits.phrase(self.unit, Truth.MET, Bounds(None, None))} on {count} days over"
-                return Judgement(
-                    Truth.MET, None, f"{said} {ordered[0] - day} days, every one", evidence, self.reach.text
-                )
-        said = f"{self.label}: no run of values at least {self.apart} days long"
-        return unknown(Reason.ONE_VALUE, said, evidence, self.reach.text)
-
-
-class ResultIs(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="result-is"):
-    """The latest qualitative answer of an input inside the window is the one asked for."""
-
-    input: str
-    answer: Literal["positive", "negative"]
-    window: Period | None = None
-    label: str = ""
-    roles: tuple[str, ...] = ()
-    or_condition: tuple[str, ...] = ()
-    """Value sets whose active, confirmed condition dated in the window is met when no result answers."""
-
-    def judge(self, case: Case) -> Judgement:
-        """Judge by the latest day; an indeterminate answer decides nothing."""
-        results = [each for each in case.facts.results.get(self.input, ()) if each.role in self.roles]
-        choice = newest(results, case, self.window, self._answer)
-        window = self.window.text if self.window else None
-        evidence = seen(choice)
-        if choice.truth is not Truth.UNKNOWN:
-            result = next(each for each in choice.deciding if each.problem is None)
-            when = f" on {result.when.text[:10]}" if result.when else ""
-            word = result.answer.value if result.answer else ""
-            said = f"{self.label} {result.sent}{when} ({result.source.words}) is {word}"
-            return Judgement(choice.truth, None, said, evidence, window, result)
-        if self.or_condition:
-            stated = self._condition(case)
-            if stated is not None:
-                return stated
-        reason = choice.reason or Reason.NODATA
-        said = f"no {self.label} on record" if reason is Reason.NODATA else f"{self.label}: {reason.meaning}"
-        return unknown(reason, said, evidence, window)
-
-    def _answer(self, result: Result) -> Answered:
-        if result.problem is not None:
-            return Truth.UNKNOWN, result.problem
-        if result.answer is None or result.answer.value == "indeterminate":
-            return Truth.UNKNOWN, Reason.CONFLICT
-        return (Truth.MET if result.answer.value == self.answer else Truth.NOT_MET), None
-
-    def _condition(self, case: Case) -> Judgement | None:
-        from adapter.eligibility.kinds.condition import ConditionClause, State  # noqa: PLC0415 (kinds that meet)
-
-        clause = ConditionClause(condition=self.or_condition, state=State.ACTIVE, dated_in=self.window)
-        outcome = clause.weigh(case)
-        if outcome is None or outcome.truth is not Truth.MET:
-            return None
-        return Judgement(Truth.MET, None, outcome.message, outcome.evidence, self.window.text if self.window else None)

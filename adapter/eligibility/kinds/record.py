@@ -1,6 +1,6 @@
 """Sentences about what the record shows: diseases, drugs, procedures, encounters, past values, combined."""
 
-from typing import Literal, assert_never
+from typing import Literal
 
 import msgspec
 
@@ -24,13 +24,16 @@ class ProcedureClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, t
     within: Period | None = None
     older: Reason = Reason.DATE
     """What a procedure before the window leads to; one without a date is always DATE."""
-    at_eye: bool = False
-    """Whether the body site must be an eye."""
+    at_eye: tuple[str, ...] = ()
+    """Value sets whose codes count only with an eye as the body site."""
     gives: Reason | None = None
 
     def weigh(self, case: Case) -> Outcome | None:
         """Say what the procedures of these value sets amount to; None when no record speaks."""
-        records = {id(each): each for name in self.procedure for each in case.facts.procedures.get(name, ())}
+        by_set = case.facts.procedures
+        if by_set.keys().isdisjoint(self.procedure):
+            return None
+        records = {id(each): each for name in self.procedure for each in by_set.get(name, ())}
         return weigh_together([self._one(each, case) for each in records.values()])
 
     def _one(self, record: Procedure, case: Case) -> Outcome | None:
@@ -48,7 +51,7 @@ class ProcedureClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, t
         doubt = next((each.doubt for each in mine if each.doubt is not None), None)
         if all(each.doubt is not None for each in mine) and doubt is not None and self.gives is None:
             return Outcome.open(doubt, f"{record.label}: {doubt.meaning}", evidence)
-        if self.at_eye and not record.at_eye:
+        if not record.at_eye and any(each.value_set in self.at_eye for each in record.memberships):
             return Outcome.open(
                 Reason.SEVERITY, f"{record.label}: the record does not say that it was an eye", evidence
             )
@@ -71,10 +74,14 @@ class EncounterClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, t
 
     encounter: tuple[str, ...]
     within: Period
+    gives: Reason | None = None
 
     def weigh(self, case: Case) -> Outcome | None:
         """Say what such encounters amount to; None when no record speaks."""
-        records = {id(each): each for name in self.encounter for each in case.facts.encounters.get(name, ())}
+        by_set = case.facts.encounters
+        if by_set.keys().isdisjoint(self.encounter):
+            return None
+        records = {id(each): each for name in self.encounter for each in by_set.get(name, ())}
         outcomes = []
         for each in records.values():
             evidence = Evidence(each.source, each.label, each.when.text if each.when else None)
@@ -85,7 +92,10 @@ class EncounterClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, t
             opens = case.since(self.within)
             if begun is Truth.MET and first >= opens:
                 said = f"{each.label} within {self.within} ({each.source.words})"
-                outcomes.append(Outcome.yes(said, evidence))
+                if self.gives is not None:
+                    outcomes.append(Outcome.open(self.gives, f"{said}; {self.gives.meaning}", evidence))
+                else:
+                    outcomes.append(Outcome.yes(said, evidence))
             elif last < opens:
                 outcomes.append(Outcome.open(Reason.NOEVIDENCE, f"{each.label} is older", evidence))
             else:
@@ -120,11 +130,11 @@ class ValueClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_f
         if not usable:
             return Outcome.open(Reason.STATUS, "no value of usable status")
         holding = [each for each in usable if self._holds(each)]
-        dated = {case.as_of.days(each.when)[0]: each for each in holding if self._is_dated(each, case)}
-        if len(dated) >= self.days:
-            first = next(iter(dated.values()))
+        apart = self._on_different_days(holding, case)
+        if len(apart) >= self.days:
+            first = apart[0]
             said = f"{first.label} {first.sent} ({first.source.words}) is in the range asked for"
-            evidence = tuple(evidence_of(each) for each in dated.values())
+            evidence = tuple(evidence_of(each) for each in apart)
             if self.gives is not None:
                 return Outcome(Truth.UNKNOWN, self.gives, f"{said}; {self.gives.meaning}", evidence)
             return Outcome(Truth.MET, None, said, evidence)
@@ -133,7 +143,8 @@ class ValueClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_f
         problems = [each.problem for each in usable if each.problem is not None]
         if problems and len(problems) == len(usable):
             return Outcome.open(problems[0], f"no usable value: {problems[0].meaning}", *shown)
-        return Outcome.open(self.short, "the values on record do not show it", *shown)
+        said = f"{len(apart)} of {self.days} values on different days are in the range asked for"
+        return Outcome.open(self.short, said, *shown)
 
     def _holds(self, result: Result) -> bool:
         limits = self.limits.get(result.unit or "")
@@ -145,9 +156,16 @@ class ValueClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_f
         )
 
     @staticmethod
-    def _is_dated(result: Result, case: Case) -> bool:
-        first, last = case.as_of.days(result.when)
-        return first == last and case.as_of.has_begun(result.when) is Truth.MET
+    def _on_different_days(holding: list[Result], case: Case) -> list[Result]:
+        """Give as many of the results as surely lie on different days before the question."""
+        found: list[Result] = []
+        reached = 0
+        for result in sorted(holding, key=lambda each: case.as_of.days(each.when)[1]):
+            first, last = case.as_of.days(result.when)
+            if first > reached and case.as_of.has_begun(result.when) is Truth.MET:
+                found.append(result)
+                reached = last
+        return found
 
 
 class AllClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="clause", tag="all"):
@@ -159,42 +177,29 @@ class AllClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     gives: Reason | None = None
 
     def weigh(self, case: Case) -> Outcome | None:
-        """Say whether all hold; a no of any one settles it."""
-        outcomes = [weigh(clause, case) for clause in self.all]
+        """Say whether all hold; where one part is denied the combination is silent, not the whole sentence false."""
+        outcomes = [clause.weigh(case) for clause in self.all]
         spoken = [each for each in outcomes if each is not None]
+        if any(each.truth is Truth.NOT_MET for each in spoken):
+            return None
         evidence = tuple({item: None for each in spoken for item in each.evidence})
         message = " and ".join(each.message for each in spoken)
-        denied = next((each for each in spoken if each.truth is Truth.NOT_MET), None)
-        if denied is not None:
-            return denied
         holds = [each for each in spoken if each.truth is Truth.MET]
         if len(holds) == len(outcomes):
             if self.gives is not None:
                 return Outcome(Truth.UNKNOWN, self.gives, f"{message}; {self.gives.meaning}", evidence)
             return Outcome(Truth.MET, None, message, evidence)
-        undecided = [each for each in spoken if each.truth is Truth.UNKNOWN]
-        if len(spoken) < len(outcomes):
-            if self.partial is None or not spoken:
-                return None
-            if not holds:
-                return weigh_together(undecided)
+        undecided = weigh_together([each for each in spoken if each.truth is Truth.UNKNOWN])
+        if len(spoken) == len(outcomes):
+            return Outcome(Truth.UNKNOWN, undecided.reason if undecided else None, message, evidence)
+        if self.partial is None:
+            return None
+        if holds:
             return Outcome(Truth.UNKNOWN, self.partial, f"{message}; the rest is not on record", evidence)
-        worst = weigh_together(undecided)
-        return Outcome(Truth.UNKNOWN, worst.reason if worst else None, message, evidence)
+        return undecided
 
 
 Clause = ConditionClause | MedicationClause | ProcedureClause | EncounterClause | ValueClause | AllClause
-
-
-def weigh(clause: Clause, case: Case) -> Outcome | None:
-    """Say what the record says about one clause; None when it is silent."""
-    match clause:
-        case (
-            ConditionClause() | MedicationClause() | ProcedureClause() | EncounterClause() | ValueClause() | AllClause()
-        ):
-            return case.once(clause, lambda: clause.weigh(case))
-        case _:
-            assert_never(clause)
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="record"):
@@ -210,9 +215,14 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
 
     def judge(self, case: Case) -> Judgement:
         """Weigh every clause: a yes settles it, an open question leaves it open, silence is no answer."""
-        outcome = weigh_together([weigh(clause, case) for clause in self.any])
+        spoken = [outcome for clause in self.any if (outcome := clause.weigh(case)) is not None]
+        outcome = weigh_together(spoken) if spoken else None  # most records are silent
         if outcome is None:
             return self._silent(case)
+        if not outcome.speaks_for_it:
+            empty = self._silent(case)
+            if empty.truth is Truth.NOT_MET:
+                return empty
         if outcome.truth is Truth.MET:
             rival = self._rival(case)
             if rival is not None:
@@ -241,6 +251,7 @@ def silent(case: Case, reason: Reason, subject: str, kind: str | None, within: P
             if each.kind == kind and begun and first >= case.since(within):
                 when = each.when.text if each.when else None
                 evidence = Evidence(each.source, f"{kind.replace('-', ' ')} known to be empty", when)
-                said = f"the {kind.replace('-', ' ')} is known to be empty ({each.source.words})"
+                what = f"no {subject.removeprefix('an ').removeprefix('a ')}: " if subject else ""
+                said = f"{what}the {kind.replace('-', ' ')} is known to be empty ({each.source.words})"
                 return Judgement(Truth.NOT_MET, None, said, (evidence,))
     return unknown(reason, f"no record of {subject}" if subject else reason.meaning)

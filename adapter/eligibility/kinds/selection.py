@@ -38,6 +38,8 @@ MOST_TELLING = (
     Reason.NODATA,
     Reason.NOEVIDENCE,
 )
+_ZONES_APART = 2
+"""Days that the calendars of two time zones can lie apart, at most."""
 _RANK = {reason: rank for rank, reason in enumerate(MOST_TELLING)}
 
 
@@ -70,7 +72,10 @@ def newest(results: Sequence[Result], case: Case, window: Period | None, judge: 
     maybe: list[tuple[int, int, Result]] = []
     future = False
     ignored = []
-    for result in results:
+    newest_day = 0
+    for result in reversed(results):  # they stand oldest first, so that most can be passed over without a closer look
+        if result.usable_status and result.when is not None and result.when.last < newest_day - _ZONES_APART:
+            continue
         begun = as_of.has_begun(result.when)
         if not result.usable_status:
             if begun is not Truth.NOT_MET:
@@ -81,6 +86,10 @@ def newest(results: Sequence[Result], case: Case, window: Period | None, judge: 
             continue
         first, last = as_of.days(result.when)
         (past if begun is Truth.MET else maybe).append((first, min(last, as_of.day), result))
+        if begun is Truth.MET and first > newest_day:
+            newest_day = first
+    for found in (past, maybe, ignored):
+        found.reverse()
     if not past and not maybe:
         if ignored:
             return Choice(Truth.UNKNOWN, Reason.STATUS, (), ignored)
