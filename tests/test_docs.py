@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from adapter.cli import parser
+from adapter.cli import main, parser
 from adapter.eligibility.decide import Verdict
 from adapter.eligibility.kinds import Kind
 from adapter.eligibility.reason import Reason
@@ -80,3 +80,13 @@ def test_only_the_packages_of_the_decision_record_are_dependencies() -> None:
     assert block is not None
     declared = set(re.findall(r'"([\w.]+)[>=<]', block[1]))
     assert declared == listed
+
+
+def test_the_output_the_readme_shows_is_what_the_demo_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = re.findall(r"^(?:[│┃┏┡] ?.*|I\d+: .*|\{\"patient.*)$", text("README.md"), re.MULTILINE)
+    assert len(shown) > len(("head", "rows", "sentence", "finding"))
+    arguments = ["screen", str(ROOT / "sample_bundles"), "--as-of", "2026-11-01T00:00:00Z"]
+    assert main(arguments) == 0
+    assert main([*arguments, "--format", "findings"]) == 0
+    printed = capsys.readouterr().out
+    assert [line for line in shown if line.rstrip() not in printed] == []
