@@ -98,31 +98,47 @@ def _definitions(parser: argparse.ArgumentParser) -> None:
 
 
 def _catalog(options: argparse.Namespace) -> "Catalog":
-    from adapter.catalog.load import load_catalog  # noqa: PLC0415 (--help loads nothing)
+    from adapter.catalog.load import read_catalog  # noqa: PLC0415 (--help loads nothing)
+    from adapter.errors import AdapterError, Category  # noqa: PLC0415 (the same)
 
-    return load_catalog(options.trials, options.mappings, options.site)
+    sources, catalog = read_catalog(options.trials, options.mappings, options.site)
+    if catalog is None:
+        raise AdapterError(Category.MALFORMED, sources.issues)
+    report(sources.issues)
+    return catalog
 
 
 def _check(options: argparse.Namespace) -> int:
     from adapter.catalog.checks import check  # noqa: PLC0415 (--help loads nothing)
     from adapter.catalog.load import read_catalog  # noqa: PLC0415 (the same)
+    from adapter.errors import Severity  # noqa: PLC0415 (the same)
 
     sources, catalog = read_catalog(options.trials, options.mappings, options.site)
     issues = check(sources, catalog)
     report(issues)
-    sys.stdout.write(_counted(catalog, len(issues)))
-    return FAILED if issues else DONE
+    problems = sum(issue.severity in (Severity.ERROR, Severity.FATAL) for issue in issues)
+    said = _counted(problems, "problem") if problems else "no problem"
+    if len(issues) > problems:
+        said += f", {_counted(len(issues) - problems, 'warning')}"
+    sys.stdout.write(f"{_contents(catalog)}, {said}\n" if catalog is not None else f"{said}\n")
+    return FAILED if problems else DONE
 
 
-def _counted(catalog: "Catalog | None", problems: int) -> str:
-    said = f"{problems} problem{'s' if problems != 1 else ''}" if problems else "no problem"
-    if catalog is None:
-        return f"{said}\n"
+def _contents(catalog: "Catalog") -> str:
     criteria = [each for trial in catalog.trials for each in trial.criteria]
     grades = [atom.grade for each in criteria for atom in each.atoms]
     by_grade = ", ".join(f"{grades.count(grade)} {grade}" for grade in ("A", "B", "C"))
-    counts = f"{len(catalog.trials)} trials, {len(criteria)} criteria, {len(grades)} atoms ({by_grade})"
-    return f"{counts}, {len(catalog.mappings.inputs)} inputs, {said}\n"
+    counted = (
+        _counted(len(catalog.trials), "trial"),
+        _counted(len(criteria), "criterion", "criteria"),
+        f"{_counted(len(grades), 'atom')} ({by_grade})",
+        _counted(len(catalog.mappings.inputs), "input"),
+    )
+    return ", ".join(counted)
+
+
+def _counted(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def _validate(options: argparse.Namespace) -> int:

@@ -1,6 +1,6 @@
-"""Makes the JSON Schemas from the types that read the files, with their docstrings as what an editor shows.
+"""Makes the JSON Schemas, and the tables of the writers' guides, from the types that read the files.
 
-``python -m adapter.catalog.make_schema`` writes them; a test holds that they are current.
+``python -m adapter.catalog.make_schema [GUIDE.md ...]`` writes them; tests hold that they are current.
 """
 
 import ast
@@ -8,6 +8,7 @@ import enum
 import functools
 import inspect
 import json
+import re
 import sys
 import typing
 from pathlib import Path
@@ -221,5 +222,27 @@ def write_schemas(folder: Path = FOLDER) -> None:
         (folder / f"{kind}.schema.json").write_text(text, encoding="utf-8")
 
 
+_TABLE = re.compile(r"(<!-- fields of (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+
+def field_table(owner: type[msgspec.Struct]) -> str:
+    """Write the fields of a type as a table: what a file may say, what it must, and what that means."""
+    words = field_words(owner)
+    rows = ["| field | means |", "|---|---|"]
+    for field in msgspec.structs.fields(owner):
+        if is_written(owner.__name__, field.name):
+            needed = " (needed)" if field.required else ""
+            rows.append(f"| `{field.encode_name}`{needed} | {words[field.encode_name].replace('|', '&#124;')} |")
+    return "\n".join(rows) + "\n" if len(rows) > 2 else "No fields.\n"  # noqa: PLR2004 (the head alone)
+
+
+def with_tables(text: str) -> str:
+    """Give a guide with its tables of fields as the types are now."""
+    known = types_of(TrialFile, Kind, MappingFile)
+    return _TABLE.sub(lambda found: f"{found[1]}{field_table(known[found[2]])}{found[4]}", text)
+
+
 if __name__ == "__main__":
     write_schemas()
+    for guide in map(Path, sys.argv[1:]):
+        guide.write_text(with_tables(guide.read_text(encoding="utf-8")), encoding="utf-8")

@@ -37,7 +37,7 @@ class Measure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ucum: dict[Unit, Factor]
     """UCUM code to the factor that gives the canonical unit; ``kept``: compared as reported."""
     printed: dict[Unit, Factor]
-    """Printed unit, after the replacements of ``units.yaml``, likewise."""
+    """Printed unit, after the replacements of ``vocabulary.yaml``, likewise."""
     plausible: dict[Unit, tuple[Decimal, Decimal]] = msgspec.field(default_factory=dict)
     """By canonical or kept unit; outside is never used."""
     step: Decimal | None = None
