@@ -27,6 +27,14 @@ class Category(enum.Enum):
     DEFECT = "defect"
 
 
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {0x2028: " ", 0x2029: " "}
+
+
+def one_line(text: str) -> str:
+    """Give a text that cannot end its line or command a terminal: the names in it are not ours."""
+    return text.translate(_CONTROL)
+
+
 @dataclass(frozen=True, slots=True)
 class Issue:
     """One located remark. ``message`` never holds a patient's value: only paths, codes and counts."""
@@ -54,7 +62,7 @@ class Issue:
             place = f"{place}:{self.line}"
         if self.expression:
             place = f"{place}: {self.expression}" if place else self.expression
-        return f"{place + ': ' if place else ''}{self.severity.value}: {self.message} [{self.code}]"
+        return one_line(f"{place + ': ' if place else ''}{self.severity.value}: {self.message} [{self.code}]")
 
 
 class AdapterError(Exception):

@@ -97,11 +97,11 @@ def documents(path: Path) -> Iterator[Named]:
         if not line.strip():
             continue
         try:
-            is_bundle = _is_bundle(line)
+            bundle = is_bundle(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             broken.append(number)
             continue
-        if is_bundle:
+        if bundle:
             yield Named(name, line, number, issues=noticed)
             noticed = ()
         else:
@@ -117,7 +117,7 @@ def documents(path: Path) -> Iterator[Named]:
         raise AdapterError.of(Category.MALFORMED, "empty", "there is nothing in this file")
 
 
-def _is_bundle(line: bytes) -> bool:
+def is_bundle(line: bytes) -> bool:
     """Whether a line is a Bundle; raises DecodeError for one that is no JSON."""
     try:
         return _kind(line).resource_type == "Bundle"

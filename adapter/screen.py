@@ -15,6 +15,7 @@ from adapter.errors import AdapterError, Category, Issue, Severity
 from adapter.fhir import wire
 from adapter.fhir.duplicates import Original
 from adapter.fhir.record import PatientRecord, sort_by_patient
+from adapter.fhir.resources import Resource
 from adapter.fhir.wire import WHOLE, Entered
 from adapter.mapping.observations import source_of
 
@@ -104,5 +105,10 @@ def _ambiguous(record: PatientRecord, patient: PatientScreening, original: Origi
     }
     used.update(fact.source for fact in _few(facts))
     unread = [record.patient]
-    unread.extend(each for entries in record.resources.values() for each in entries if source_of(each) in used)
+    ids = {source.reference.partition("/")[2] for source in used}
+    for entries in record.resources.values():
+        for each in entries:
+            id_ = each.resource.id if isinstance(each.resource, Resource) else None
+            if (not id_ or id_ in ids) and source_of(each) in used:  # an id is looked up faster than its source is made
+                unread.append(each)
     return [each for each in unread if WHOLE not in each.unreadable and original.is_ambiguous(each.expression)]

@@ -125,7 +125,7 @@ def _subjects(catalog: Any) -> dict[str, Subject]:  # noqa: ANN401 (its module i
     from adapter.fhir.subject import Publisher, ResultWriter  # noqa: PLC0415 (the same)
     from adapter.fhir.versions import FhirVersion  # noqa: PLC0415 (the same)
     from adapter.rendering.findings import FindingLines  # noqa: PLC0415 (the same)
-    from adapter.screen import read_records, screen_bundle  # noqa: PLC0415 (the same)
+    from adapter.screen import read_records, screen_bundle, screen_record  # noqa: PLC0415 (the same)
 
     as_of = parse_as_of(AS_OF)
     lines = FindingLines({"adapter": __version__, "mappings": catalog.mappings.version})
@@ -141,6 +141,10 @@ def _subjects(catalog: Any) -> dict[str, Subject]:  # noqa: ANN401 (its module i
     def facts(data: bytes) -> object:
         records, _ = read_records(data)
         return [catalog.extractor.facts(each) for each in records]
+
+    def judged(data: bytes) -> object:
+        records, _ = read_records(data)
+        return [screen_record(each, catalog, catalog.trials, as_of) for each in records]
 
     def finding_lines(data: bytes) -> object:
         answered = screen_bundle(data, catalog, as_of)
@@ -167,8 +171,10 @@ def _subjects(catalog: Any) -> dict[str, Subject]:  # noqa: ANN401 (its module i
         FLOOR: orjson.loads,
         FLOOR_WITHOUT_GC: floor_without_gc,
         "decode": wire.read,
+        "+ sorted to patients": read_records,
         "+ facts": facts,
-        "+ findings": lambda data: screen_bundle(data, catalog, as_of),
+        "+ judged": judged,
+        "+ no key twice in what counts": lambda data: screen_bundle(data, catalog, as_of),
         "whole way: finding lines": finding_lines,
         WHOLE: result_bundle(FhirVersion.R4),
         "whole way: R5 result bundle": result_bundle(FhirVersion.R5),

@@ -112,7 +112,9 @@ def bundle_of(case: dict[str, Any]) -> dict[str, Any]:
     return {
         "resourceType": "Bundle",
         "type": "collection",
-        "entry": [{"fullUrl": f"http://example.org/fhir/{r['resourceType']}/{r['id']}", "resource": r} for r in resources],
+        "entry": [
+            {"fullUrl": f"http://example.org/fhir/{r['resourceType']}/{r['id']}", "resource": r} for r in resources
+        ],
     }
 
 
@@ -209,7 +211,7 @@ def _condition(said: dict[str, Any]) -> dict[str, Any]:
 
 
 def _drug(said: dict[str, Any]) -> dict[str, Any]:
-    """``as``: statement (default), request, administration or dispense; ``since``, ``until``; ``dose: 20 U, 2 a day``."""
+    """``as``: statement (default), request, administration, dispense; ``since``, ``until``; ``dose: 20 U, 2 a day``."""
     kind = said.get("as", "statement")
     made: dict[str, Any] = {"medicationCodeableConcept": concept(said["code"]), "subject": {"reference": "Patient/p1"}}
     made["status"] = said.get("status", "active" if kind in ("statement", "request") else "completed")

@@ -66,7 +66,15 @@ def test_no_clinical_knowledge_stands_in_a_module(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["x = '4548-4'", "x = '44054006'", "x = 'E11.9'", "x = 'A10AE04'", "x = 'mg/dL'", "x = 'P90D'", "x = Decimal('88.4')"],
+    [
+        "x = '4548-4'",
+        "x = '44054006'",
+        "x = 'E11.9'",
+        "x = 'A10AE04'",
+        "x = 'mg/dL'",
+        "x = 'P90D'",
+        "x = Decimal('88.4')",
+    ],
 )
 def test_the_search_finds_what_it_looks_for(line: str) -> None:
     assert found_in(line)

@@ -1,11 +1,12 @@
 """One patient at one instant: the facts and what follows from them for every criterion alike."""
 
-from collections.abc import Callable
+import datetime
+from collections.abc import Callable, Hashable
 from typing import TypeVar
 
 import msgspec
 
-from adapter.eligibility.facts import Facts, Sex, Verification
+from adapter.eligibility.facts import Condition, Facts, Person, Procedure, Sex, Source, Verification
 from adapter.eligibility.truth import Truth
 from adapter.eligibility.values import AsOf, Moment, Period, completed_years
 
@@ -29,17 +30,26 @@ class Rules(msgspec.Struct, frozen=True):
     childbearing: ChildbearingRule
 
 
+def nothing_on_record() -> "Case":
+    """Make the case of which nothing is known: what it is answered, everyone is whose record is silent."""
+    nobody = Person("", Source(""), None, Sex.UNKNOWN, "")
+    facts = Facts(nobody, {}, {}, {}, {}, {}, [], [], [], [], {})
+    return Case(facts, AsOf.at(datetime.datetime.fromtimestamp(0, datetime.UTC)), Rules(ChildbearingRule(0, 0, ())))
+
+
 class Case:
     """A patient's facts and the instant of the question; what is computed once is kept for all trials."""
 
-    __slots__ = ("_fertile", "_kept", "as_of", "facts", "rules")
+    __slots__ = ("_fertile", "_kept", "_named", "_names", "as_of", "facts", "rules")
 
     def __init__(self, facts: Facts, as_of: AsOf, rules: Rules) -> None:
         self.facts = facts
         self.as_of = as_of
         self.rules = rules
         self._kept: dict[int, object] = {}
+        self._named: dict[Hashable, object] = {}
         self._fertile: Truth | None = None
+        self._names: frozenset[str] | None = None
 
     def once(self, question: object, answer: Callable[["Case"], T]) -> T:
         """Answer a question of this case once, however many atoms ask.
@@ -50,6 +60,19 @@ class Case:
         if key not in self._kept:
             self._kept[key] = answer(self)
         return self._kept[key]  # type: ignore[return-value]  # a question has answers of one type
+
+    def keep(self, name: Hashable, find: Callable[[], T]) -> T:
+        """Find something of this case once, by a name; ``name`` says what is found, so it has one type."""
+        if name not in self._named:
+            self._named[name] = find()
+        return self._named[name]  # type: ignore[return-value]  # see above
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every name under which anything is on record."""
+        if self._names is None:
+            self._names = self.facts.names()
+        return self._names
 
     def since(self, period: Period) -> int:
         """Give the first day of the window that ends with the question."""
@@ -89,7 +112,7 @@ class Case:
         rule = self.rules.childbearing
         if self.sex is Sex.MALE:
             return Truth.NOT_MET
-        if self._ended_by_record(rule):
+        if self.fertility_ended_by() is not None:
             return Truth.NOT_MET
         age = self.age()
         if self.sex is Sex.UNKNOWN:
@@ -101,8 +124,9 @@ class Case:
             return Truth.MET
         return Truth.NOT_MET if low >= rule.ended_from else Truth.UNKNOWN
 
-    def _ended_by_record(self, rule: ChildbearingRule) -> bool:
-        for name in rule.ended_by:
+    def fertility_ended_by(self) -> Condition | Procedure | None:
+        """Give the record that proves the end of childbearing potential, where there is one."""
+        for name in self.rules.childbearing.ended_by:
             records = self.facts.conditions.get(name, ())
             denied = {code for each in records if each.verification is Verification.REFUTED for code in each.codes}
             for condition in records:
@@ -112,11 +136,11 @@ class Case:
                 proves = any(m.value_set == name and m.doubt is None for m in condition.memberships)
                 begun = self._begun(condition.onset or condition.asserted or condition.recorded)
                 if sure and proves and begun and not condition.unreadable:
-                    return True
+                    return condition
             for procedure in self.facts.procedures.get(name, ()):
                 if procedure.done is Truth.MET and self._begun(procedure.when):
-                    return True
-        return False
+                    return procedure
+        return None
 
     def _begun(self, moment: Moment | None) -> bool:
         return moment is None or self.as_of.has_begun(moment) is Truth.MET

@@ -2,19 +2,25 @@
 
 import enum
 from collections.abc import Callable, Mapping
-from typing import assert_never
 
 import msgspec
 
 from adapter.eligibility.case import Case, Rules
-from adapter.eligibility.facts import Attestation, Facts, Sex
+from adapter.eligibility.facts import Attestation, Facts
 from adapter.eligibility.finding import Evidence, Finding, Judgement, unknown
 from adapter.eligibility.kinds import judge
 from adapter.eligibility.kinds.human import SameAs
 from adapter.eligibility.kinds.selection import most_telling
 from adapter.eligibility.reason import Reason
-from adapter.eligibility.trial import All, Any, Atom, AtomIs, Contradiction, Criterion, Logic, Not, Premise, Trial
-from adapter.eligibility.truth import Truth, all_of, any_of, negation
+from adapter.eligibility.trial import (
+    Atom,
+    Contradiction,
+    Criterion,
+    Trial,
+    Truths,
+    truth_of,
+)
+from adapter.eligibility.truth import Truth, all_of, negation
 from adapter.eligibility.values import AsOf, Period
 
 
@@ -43,32 +49,6 @@ class Screening(msgspec.Struct, frozen=True):
     """Contradictions of the trial's text that touch this patient."""
 
 
-Truths = Mapping[str, Truth]
-
-
-def truth_of(logic: Logic, truths: Truths, case: Case) -> Truth:
-    """Whether a criterion's tree holds, given the truth of its atoms."""
-    match logic:
-        case AtomIs():
-            return truths[logic.id]
-        case Not():
-            return negation(truth_of(logic.of, truths, case))
-        case All():
-            return all_of([truth_of(each, truths, case) for each in logic.of])
-        case Any():
-            return any_of([truth_of(each, truths, case) for each in logic.of])
-        case Premise():
-            return _premise(logic.of, case)
-        case _:
-            assert_never(logic)
-
-
-def _premise(name: str, case: Case) -> Truth:
-    if name == "male":
-        return Truth.UNKNOWN if case.sex is Sex.UNKNOWN else Truth.MET if case.sex is Sex.MALE else Truth.NOT_MET
-    return case.childbearing()
-
-
 def favour(criterion: Criterion, truth: Truth) -> Truth:
     """Whether a criterion speaks for the patient: an inclusion that holds, an exclusion that does not."""
     return truth if criterion.type == "inclusion" else negation(truth)
@@ -85,22 +65,42 @@ def decide(trial: Trial, case: Case, *, attestation_lasts: Period) -> Screening:
     truths: dict[str, Truth] = {}
     whole: dict[str, Truth] = {}
     attested = case.facts.attestations
+    on_record = case.names
     for criterion in trial.criteria:
+        names = criterion.reads
+        if names is not None and names.isdisjoint(on_record):
+            silence = criterion.silence
+            findings.update(silence.findings)
+            truths.update(silence.truths)
+            whole[criterion.id] = silence.whole
+            continue
         for atom in criterion.atoms:
-            if isinstance(atom.kind, SameAs):
-                judgement = _same_as(trial, atom.kind.criterion, whole, findings)
+            names = atom.reads
+            if names is not None and names.isdisjoint(on_record):
+                finding = atom.silent
             else:
-                judgement = judge(atom.kind, case)
-            if atom.id in attested:
-                judgement = _attested(atom, judgement, case, attestation_lasts)
-            findings[atom.id] = Finding(atom.id, judgement)
-            truths[atom.id] = judgement.truth
-        whole[criterion.id] = truth_of(criterion.logic, truths, case)
+                if isinstance(atom.kind, SameAs):
+                    judgement = _same_as(trial, atom.kind.criterion, whole, findings)
+                else:
+                    judgement = judge(atom.kind, case)
+                if atom.id in attested:
+                    judgement = _attested(atom, judgement, case, attestation_lasts)
+                finding = _found(atom, judgement)
+            findings[atom.id] = finding
+            truths[atom.id] = finding.judgement.truth
+        whole[criterion.id] = criterion.logic.holds(truths, case)
     touched = tuple(each for each in trial.contradictions if _touches(each, findings))
     verdict = _verdict(trial, findings, truths, whole, case)
     if verdict is Verdict.ELIGIBLE and touched:
         verdict = Verdict.CANDIDATE
     return Screening(trial, tuple(findings.values()), tuple(whole.values()), verdict, case.deceased, findings, touched)
+
+
+def _found(atom: Atom, judgement: Judgement) -> Finding:
+    """Make the finding; where judging said what silence says it is the same object, which is written only once."""
+    if atom.reads is not None and not judgement.evidence and judgement == atom.silent.judgement:
+        return atom.silent
+    return Finding(atom.id, judgement)
 
 
 def _same_as(trial: Trial, name: str, whole: Truths, findings: Mapping[str, Finding]) -> Judgement:
@@ -194,7 +194,7 @@ def _only_people_can_tell(trial: Trial, truths: Truths, whole: Truths, case: Cas
 def _can_be_settled(criterion: Criterion, truths: Truths, theirs: list[str], case: Case) -> bool:
     """Whether answers to ``theirs`` alone could put the criterion in favour: the best case of a monotone tree."""
     best = dict(truths)
-    signs = signs_of(criterion)
+    signs = criterion.signs
     for atom in theirs:
         best[atom] = Truth.MET if signs[atom] else Truth.NOT_MET
     return favour(criterion, truth_of(criterion.logic, best, case)) is Truth.MET
@@ -202,25 +202,7 @@ def _can_be_settled(criterion: Criterion, truths: Truths, theirs: list[str], cas
 
 def signs_of(criterion: Criterion) -> dict[str, bool]:
     """Say for each atom of a criterion whether its being true speaks for the patient."""
-    signs: dict[str, bool] = {}
-    _signs(criterion.logic, positive=criterion.type == "inclusion", into=signs)
-    return signs
-
-
-def _signs(logic: Logic, *, positive: bool, into: dict[str, bool]) -> None:
-    """Find for each atom whether its being true speaks for the patient."""
-    match logic:
-        case AtomIs(id):
-            into[id] = positive
-        case Not(of):
-            _signs(of, positive=not positive, into=into)
-        case All(of) | Any(of):
-            for each in of:
-                _signs(each, positive=positive, into=into)
-        case Premise():
-            pass
-        case _:
-            assert_never(logic)
+    return criterion.signs
 
 
 def screen(

@@ -1,4 +1,7 @@
-"""What mappings found in one patient's record: facts with their sources, no FHIR JSON and no codes to interpret."""
+"""What mappings found in one patient's record: facts with their sources, no FHIR JSON and no codes to interpret.
+
+``gc=False``: facts hold no cycles, and a patient has hundreds.
+"""
 
 import enum
 from decimal import Decimal
@@ -63,7 +66,7 @@ class ReferenceRange(msgspec.Struct, frozen=True, gc=False):
     from_site: bool = False
 
 
-class Result(msgspec.Struct, frozen=True):
+class Result(msgspec.Struct, frozen=True, gc=False):
     """One observed result (or component) that a mapping claims for an input."""
 
     input: str
@@ -119,7 +122,7 @@ class Membership(msgspec.Struct, frozen=True, gc=False):
     """Whether refuting this code refutes the whole concept."""
 
 
-class Condition(msgspec.Struct, frozen=True):
+class Condition(msgspec.Struct, frozen=True, gc=False):
     """One Condition whose code stands in at least one value set."""
 
     memberships: tuple[Membership, ...]
@@ -165,7 +168,7 @@ class DailyDose(msgspec.Struct, frozen=True, gc=False):
     sent: str = ""
 
 
-class Medication(msgspec.Struct, frozen=True):
+class Medication(msgspec.Struct, frozen=True, gc=False):
     """One medication record whose drug stands in at least one value set."""
 
     memberships: tuple[Membership, ...]
@@ -185,7 +188,7 @@ class Medication(msgspec.Struct, frozen=True):
     """Its first code as sent, ``system|code``."""
 
 
-class Procedure(msgspec.Struct, frozen=True):
+class Procedure(msgspec.Struct, frozen=True, gc=False):
     """One Procedure whose code stands in at least one value set."""
 
     memberships: tuple[Membership, ...]
@@ -197,7 +200,7 @@ class Procedure(msgspec.Struct, frozen=True):
     at_eye: bool = False
 
 
-class Allergy(msgspec.Struct, frozen=True):
+class Allergy(msgspec.Struct, frozen=True, gc=False):
     """One AllergyIntolerance."""
 
     memberships: tuple[Membership, ...]
@@ -223,7 +226,7 @@ class EmptyList(msgspec.Struct, frozen=True, gc=False):
     source: Source
 
 
-class Encounter(msgspec.Struct, frozen=True):
+class Encounter(msgspec.Struct, frozen=True, gc=False):
     """An emergency or inpatient encounter whose reason stands in a value set."""
 
     memberships: tuple[Membership, ...]
@@ -277,6 +280,10 @@ class Person(msgspec.Struct, frozen=True):
     """Whether the record speaks of death in a way that cannot be read: then nothing speaks for the patient."""
 
 
+ALLERGIES, OTHER_STUDIES, CONSENTS = "allergies", "other-studies", "consents"
+"""What is on record without a name of its own."""
+
+
 class Facts(msgspec.Struct, frozen=True):
     """Everything the mappings found in one patient's record, by the name criteria know it by."""
 
@@ -297,3 +304,17 @@ class Facts(msgspec.Struct, frozen=True):
     consents: list[ConsentRecord]
     attestations: dict[str, list[Attestation]]
     """By atom."""
+
+    def names(self) -> frozenset[str]:
+        """Give every name under which anything is on record: inputs, value sets, empty lists, answered atoms."""
+        lists = {each.kind for each in self.empty_lists}
+        nameless = {ALLERGIES: self.allergies, OTHER_STUDIES: self.other_studies, CONSENTS: self.consents}
+        return frozenset(lists).union(
+            self.results,
+            self.conditions,
+            self.medications,
+            self.procedures,
+            self.encounters,
+            self.attestations,
+            (name for name, found in nameless.items() if found),
+        )

@@ -21,7 +21,7 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
     note: str | None = None
 
 
-class Judgement(msgspec.Struct, frozen=True):
+class Judgement(msgspec.Struct, frozen=True, gc=False):
     """A truth with its reason, the sentence that says it, and its evidence."""
 
     truth: Truth
@@ -36,7 +36,7 @@ class Judgement(msgspec.Struct, frozen=True):
     """Whether a reviewer's answer decided it."""
 
 
-class Finding(msgspec.Struct, frozen=True):
+class Finding(msgspec.Struct, frozen=True, gc=False):
     """What was found for one atom of one trial."""
 
     atom: str

@@ -39,7 +39,13 @@ def all_of(truths: Iterable[Truth]) -> Truth:
     >>> all_of([Truth.UNKNOWN, Truth.NOT_MET]).word
     'not-met'
     """
-    return _BY_VALUE[min((truth._value_ for truth in truths), default=2)]
+    found = Truth.MET
+    for truth in truths:
+        if truth is Truth.NOT_MET:
+            return truth
+        if truth is Truth.UNKNOWN:
+            found = truth
+    return found
 
 
 def any_of(truths: Iterable[Truth]) -> Truth:
@@ -50,7 +56,13 @@ def any_of(truths: Iterable[Truth]) -> Truth:
     >>> any_of([]).word
     'not-met'
     """
-    return _BY_VALUE[max((truth._value_ for truth in truths), default=0)]
+    found = Truth.NOT_MET
+    for truth in truths:
+        if truth is Truth.MET:
+            return truth
+        if truth is Truth.UNKNOWN:
+            found = truth
+    return found
 
 
 def negation(truth: Truth) -> Truth:

@@ -56,8 +56,7 @@ def _mended(loose: Json, url: str | None) -> Mended | None:
     kind = _BY_NAME.get(name.lower()) if isinstance(name, str) else _named_in(url)
     if kind is None or kind is fhir.Bundle:
         return None
-    shape = inspect.type_info(kind)
-    tag = shape.tag if isinstance(shape, inspect.StructType) else None
+    tag = "List" if kind is fhir.ListResource else kind.__name__
     if tag != name:
         lost.append("resourceType")
     clean = _clean(loose, _plan(kind), "", lost)

@@ -21,7 +21,7 @@ class PatientRecord(msgspec.Struct):
     """One patient's own resources, by type, each with where it stood."""
 
     id: str
-    """Patient.id, or the last part of the fullUrl where it has none."""
+    """Patient.id, or the last part of the fullUrl where it has none; where two here have one id, the whole fullUrl."""
     patient: Entered
     resources: dict[type[fhir.Tagged], list[Entered]]
     medications: "Lookup"
@@ -87,20 +87,21 @@ def sort_by_patient(document: Document) -> list[PatientRecord]:
     patients, medications, studies = Lookup(), Lookup(), Lookup()
     found: list[Entered] = []
     for entered in entries:
-        resource = entered.resource
-        if isinstance(resource, fhir.Patient):
+        kind = type(entered.resource)
+        if kind is fhir.Patient:
             patients.add(entered)
             found.append(entered)
-        elif isinstance(resource, fhir.Medication):
+        elif kind is fhir.Medication:
             medications.add(entered)
-        elif isinstance(resource, fhir.ResearchStudy):
+        elif kind is fhir.ResearchStudy:
             studies.add(entered)
     records = {
         id(each): PatientRecord(_patient_id(each, index), each, defaultdict(list), medications, studies)
         for index, each in enumerate(found)
     }
     strays: dict[str, list[str]] = defaultdict(list)
-    resolved: dict[tuple[str, str | None], Entered | None] = {}
+    resolved: dict[str | tuple[str, str | None], Entered | None] = {}
+    # By what is referred to, with the server it is on where the reference leaves that out.
     for entered in entries:
         resource = entered.resource
         subject_of = _SUBJECT_OF.get(type(resource))
@@ -110,7 +111,7 @@ def sort_by_patient(document: Document) -> list[PatientRecord]:
         text = reference.reference if reference is not None else None
         owner = None
         if text is not None:
-            key = (text, None if ":" in text else _server(entered.full_url))
+            key = text if ":" in text else (text, _server(entered.full_url))
             if key not in resolved:
                 resolved[key] = patients.find(text, entered.full_url)
             owner = resolved[key]
@@ -184,7 +185,7 @@ def _stray_issues(strays: dict[str, list[str]], *, has_patient: bool) -> list[Is
 
 
 def _patient_issues(found: list[Entered], records: list[PatientRecord]) -> list[Issue]:
-    """Warn where a Patient says that it is not the record to use, or where two have one id."""
+    """Warn where a Patient says that it is not the record to use; name those who share an id so that they differ."""
     issues = []
     names = Counter(record.id for record in records)
     for entered, record in zip(found, records, strict=True):
@@ -198,6 +199,8 @@ def _patient_issues(found: list[Entered], records: list[PatientRecord]) -> list[
             said = "this Patient is replaced by another: data may stand under that record"
             issues.append(Issue(Severity.WARNING, "patient-replaced", said, f"{entered.expression}.link"))
         if names[record.id] > 1:
-            said = "another Patient of this document has the same id: tell their answers apart by the order"
+            entered.has_namesake = True
+            record.id = entered.full_url or entered.expression
+            said = "another Patient of this document has the same id: both are named by their fullUrl"
             issues.append(Issue(Severity.WARNING, "same-id", said, f"{entered.expression}.id"))
     return issues

@@ -361,13 +361,19 @@ class ListResource(Resource, tag="List"):
 
 class Encounter(Resource):
     status: str | None = None
-    class_: Coding | list[CodeableConcept] | None = msgspec.field(name="class", default=None)
+    class_: "EncounterClass | list[EncounterClass] | None" = msgspec.field(name="class", default=None)
     subject: Reference | None = None
     period: Period | None = None
     actual_period: Period | None = None
     reason_code: tuple[CodeableConcept, ...] = ()
     reason_reference: tuple[Reference, ...] = ()
     reason: tuple["EncounterReason", ...] = ()
+
+
+class EncounterClass(Coding):
+    """R4: a Coding; R5: a list of CodeableConcepts."""
+
+    coding: tuple[Coding, ...] = ()
 
 
 class EncounterReason(Backbone):

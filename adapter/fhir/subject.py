@@ -15,7 +15,7 @@ import msgspec
 
 from adapter.eligibility.decide import Screening, Verdict, favour, signs_of
 from adapter.eligibility.facts import Result, Source
-from adapter.eligibility.finding import Finding, Judgement
+from adapter.eligibility.finding import Finding
 from adapter.eligibility.reason import Reason
 from adapter.eligibility.trial import Criterion, Trial
 from adapter.eligibility.truth import Truth, negation
@@ -23,16 +23,24 @@ from adapter.eligibility.values import AsOf
 from adapter.fhir.record import OUR_TAG
 from adapter.fhir.versions import FhirVersion
 
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def _encoded(constant: object) -> msgspec.Raw:
+    """Encode once what stands in every result."""
+    return msgspec.Raw(_encode(constant))
+
+
 _NAMESPACE = uuid.UUID("6f2d3a52-6c0e-5d6b-9a57-3f4c6f0a7b11")
-_ABSENT = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]}
-_META = {"tag": [{"system": OUR_TAG, "code": "trial-adapter"}]}
+_ABSENT_REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+_ABSENT = _encoded({"extension": [{"url": _ABSENT_REASON, "valueCode": "unknown"}]})
+_META = _encoded({"tag": [{"system": OUR_TAG, "code": "trial-adapter"}]})
+_ASSEMBLER = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
 _UCUM = "http://unitsofmeasure.org"
 _STATE_TYPE = "http://terminology.hl7.org/CodeSystem/research-subject-state-type"
 _STATE = "http://terminology.hl7.org/CodeSystem/research-subject-state"
 _STATE_REASON = "http://terminology.hl7.org/CodeSystem/state-change-reason"
 _ASKABLE = frozenset((Reason.NODATA, Reason.STALE, Reason.STATUS, Reason.UNIT, Reason.ABSENT_REASON, Reason.NOEVIDENCE))
-
-_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Requirement(msgspec.Struct, frozen=True):
@@ -65,15 +73,23 @@ class ResultWriter:
         self._version = version
         self._is_r4 = version is FhirVersion.R4
         self._publisher = publisher
-        self._silent: dict[tuple[str, Judgement], bytes] = {}
-        self._requirements = {
-            name: msgspec.Raw(_encode(_data_requirement(each))) for name, each in requirements.items()
-        }
+        self._kept: dict[str, tuple[Finding, bytes]] = {}
+        """By atom, its latest finding without evidence: nearly always the one object that says it of everyone."""
+        self._requirements = {name: _encoded(_data_requirement(each)) for name, each in requirements.items()}
         self._signs = {trial.key: {k: v for c in trial.criteria for k, v in signs_of(c).items()} for trial in trials}
-        self._device = {
+        device = {
             "type": "Device",
             "identifier": {"system": f"{publisher.base}/identifier/software", "value": publisher.software},
         }
+        assembler = {"coding": [{"system": _ASSEMBLER, "code": "assembler"}]}
+        system, code = (
+            ("http://terminology.hl7.org/CodeSystem/v3-DataOperation", "CREATE")
+            if self._is_r4
+            else ("http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle", "originate")
+        )
+        self._device = _encoded(device)
+        self._agent = _encoded([{"type": assembler, "who": device}])
+        self._activity = _encoded({"coding": [{"system": system, "code": code}]})
 
     def bundle(self, patient: str, source: Source, screenings: Iterable[Screening], as_of: AsOf) -> bytes:
         """Give one patient's transaction Bundle as JSON bytes; the same input gives the same bytes."""
@@ -92,7 +108,7 @@ class ResultWriter:
         digest = hashlib.sha256(b"".join((self._publisher.software.encode(), trial.version.encode(), *criteria)))
         guidance_id = self._id("guidance", trial.key, patient, as_of.text, digest.hexdigest())
         provenance_id = self._id("provenance", guidance_id)
-        nothing = all(each.truth is Truth.UNKNOWN for each in screening.findings) and not screening.deceased
+        nothing = _count_open(screening) == len(screening.findings) and not screening.deceased
         key = f"{trial.key}-{subject_id[:18].replace('-', '')}"
         plan = f"{self._publisher.base}/PlanDefinition/{trial.key.lower()}-eligibility|{trial.version}"
         entries = []
@@ -171,14 +187,14 @@ class ResultWriter:
         nothing: bool,
     ) -> dict[str, Any]:
         counts = _counts(screening)
-        parameters: list[Any] = [
+        summary = [
             {"name": "subjectState", "valueCode": screening.verdict.value},
             {"name": "evaluatedOn", "valueDateTime": as_of.text},
             {"name": "criteriaPassed", "valueInteger": counts[Truth.MET]},
             {"name": "criteriaFailed", "valueInteger": counts[Truth.NOT_MET]},
             {"name": "criteriaUnknown", "valueInteger": counts[Truth.UNKNOWN]},
-            *(msgspec.Raw(each) for each in criteria),
         ]
+        parameters = msgspec.Raw(b"[%b]" % b",".join((*map(_encode, summary), *criteria)))
         contained: list[dict[str, Any]] = [{"resourceType": "Parameters", "id": "result", "parameter": parameters}]
         remarks = _remarks(screening)
         if remarks:
@@ -220,18 +236,16 @@ class ResultWriter:
         for criterion in screening.trial.criteria:
             for atom in criterion.atoms:
                 finding = screening.by_atom[atom.id]
-                judgement = finding.judgement
-                if not judgement.evidence:
-                    key = (atom.id, judgement)
-                    kept = self._silent.get(key)
-                    if kept is None:
-                        kept = _encode(_criterion(criterion, finding, positive=signs[atom.id]))
-                        self._silent[key] = kept
-                    made.append(kept)
+                kept = self._kept.get(atom.id)
+                if kept is not None and kept[0] is finding:
+                    made.append(kept[1])
                     continue
-                for item in judgement.evidence:
-                    sources[item.source.versioned] = None
-                made.append(_encode(_criterion(criterion, finding, positive=signs[atom.id])))
+                rests_on = dict.fromkeys([item.source.versioned for item in finding.judgement.evidence])
+                sources.update(rests_on)
+                written = _encode(_criterion(criterion, finding, rests_on, positive=signs[atom.id]))
+                made.append(written)
+                if not rests_on:
+                    self._kept[atom.id] = (finding, written)
         return made, sources
 
     def _missing(self, screening: Screening) -> list[msgspec.Raw]:
@@ -252,16 +266,6 @@ class ResultWriter:
         entities: list[dict[str, Any]] = [
             {"role": "source", "what": {"reference": each}} for each in used if _is_reference(each)
         ]
-        agent_type = {
-            "coding": [
-                {"system": "http://terminology.hl7.org/CodeSystem/provenance-participant-type", "code": "assembler"}
-            ]
-        }
-        system, code = (
-            ("http://terminology.hl7.org/CodeSystem/v3-DataOperation", "CREATE")
-            if self._is_r4
-            else ("http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle", "originate")
-        )
         resource: dict[str, Any] = {
             "resourceType": "Provenance",
             "id": id_,
@@ -270,8 +274,8 @@ class ResultWriter:
             "occurredDateTime": as_of.text,
             "recorded": as_of.text,
             "policy": [plan],
-            "activity": {"coding": [{"system": system, "code": code}]},
-            "agent": [{"type": agent_type, "who": self._device}],
+            "activity": self._activity,
+            "agent": self._agent,
         }
         if not self._is_r4:
             resource["patient"] = {"reference": source.reference}
@@ -281,7 +285,7 @@ class ResultWriter:
         return resource
 
 
-def _criterion(criterion: Criterion, finding: Finding, *, positive: bool) -> dict[str, Any]:
+def _criterion(criterion: Criterion, finding: Finding, rests_on: Iterable[str], *, positive: bool) -> dict[str, Any]:
     judgement = finding.judgement
     passes = judgement.truth if positive else negation(judgement.truth)
     parts: list[dict[str, Any]] = [
@@ -295,10 +299,7 @@ def _criterion(criterion: Criterion, finding: Finding, *, positive: bool) -> dic
     observed = _observed(judgement.observed)
     if observed is not None:
         parts.append({"name": "observed", "valueQuantity": observed})
-    references = dict.fromkeys(item.source.versioned for item in judgement.evidence)
-    parts.extend(
-        {"name": "evidence", "valueReference": {"reference": each}} for each in references if _is_reference(each)
-    )
+    parts += [{"name": "evidence", "valueReference": {"reference": each}} for each in rests_on if _is_reference(each)]
     if judgement.reason is not None:
         parts.append({"name": "reason", "valueCode": judgement.reason.value})
     parts.append({"name": "message", "valueString": judgement.message})
@@ -349,9 +350,13 @@ def _why(screening: Screening) -> str:
     return "; ".join((["patient is deceased"] if screening.deceased else []) + _against(screening))
 
 
+def _count_open(screening: Screening) -> int:
+    return [each.judgement.truth for each in screening.findings].count(Truth.UNKNOWN)
+
+
 def _remarks(screening: Screening) -> list[dict[str, Any]]:
     issues: list[dict[str, Any]] = []
-    unknown = sum(1 for each in screening.findings if each.truth is Truth.UNKNOWN)
+    unknown = _count_open(screening)
     if unknown:
         text = f"{unknown} of {len(screening.findings)} atoms are unknown; the criterion parameters say why"
         issues.append({"severity": "warning", "code": "incomplete", "details": {"text": text}})

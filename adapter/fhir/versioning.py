@@ -13,6 +13,7 @@ OUR_TAG = "https://fhir-trial-adapter.org/fhir/CodeSystem/tags"
 """The system of the tag on everything we write; tagged resources are never read back as patient data."""
 
 _HISTORY = "/_history/"
+_CHANGES = frozenset(("DELETE", "PATCH"))
 _ABOUT_DEATH = frozenset(
     ("deceased_boolean", "deceased_date_time", "deceased_boolean_extended", "deceased_date_time_extended")
 )
@@ -29,6 +30,22 @@ def latest_versions(entries: list[Entered], issues: list[Issue]) -> list[Entered
 
     Where two versions stand without anything that says which is the newer, neither decides anything.
     """
+    return entries if _is_each_once(entries) else _weighed(entries, issues)
+
+
+def _is_each_once(entries: list[Entered]) -> bool:
+    """Whether there is nothing to weigh, as in most documents: every resource stands once, is a patient's and stays."""
+    resources = [each.resource for each in entries if isinstance(each.resource, fhir.Resource)]
+    if len(resources) < len(entries) or not _CHANGES.isdisjoint([each.method for each in entries]):
+        return False
+    names = {each.id or entered.full_url for each, entered in zip(resources, entries, strict=True)}
+    if len(names) < len(entries) or None in names or fhir.Bundle in set(map(type, resources)):
+        return False
+    metas = [each.meta for each in resources if each.meta is not None]
+    return OUR_TAG not in {tag.system for meta in metas for tag in meta.tag}
+
+
+def _weighed(entries: list[Entered], issues: list[Issue]) -> list[Entered]:
     kept: list[Entered | None] = []
     same: dict[_Key, list[int]] = defaultdict(list)
     changes: dict[_Key, list[Entered]] = {}
@@ -40,10 +57,10 @@ def latest_versions(entries: list[Entered], issues: list[Issue]) -> list[Entered
             issue = Issue(Severity.WARNING, "nested-bundle", "a Bundle inside a Bundle is not read", entered.expression)
             issues.append(issue)
             continue
-        if resource.meta is not None and resource.meta.tag and any(tag.system == OUR_TAG for tag in resource.meta.tag):
+        if resource.meta is not None and any(tag.system == OUR_TAG for tag in resource.meta.tag):
             continue
         key = (type(resource), resource.id or entered.full_url or "")
-        if entered.method in ("DELETE", "PATCH"):
+        if entered.method in _CHANGES:
             changes.setdefault(key, []).append(entered)
             if entered.method == "DELETE":
                 _delete(entered, same[key], kept)

@@ -24,6 +24,7 @@ CARRIERS = frozenset(
 
 _decoder = msgspec.json.Decoder(fhir.AnyResource, dec_hook=fhir.to_number, float_hook=Decimal)
 _entry_decoder = msgspec.json.Decoder(fhir.Entry, dec_hook=fhir.to_number, float_hook=Decimal)
+_any_json = msgspec.json.Decoder(msgspec.Raw).decode
 _word = msgspec.json.Decoder(str).decode
 _list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _links = msgspec.json.Decoder(tuple[fhir.Link, ...]).decode
@@ -46,6 +47,8 @@ class Entered(msgspec.Struct, gc=False):
     ``WHOLE`` stands for the resource itself.
     """
     method: str | None = None
+    has_namesake: bool = False
+    """Whether another resource of its type has its id here, so that only its place or fullUrl names it."""
 
 
 class Document(msgspec.Struct):
@@ -91,11 +94,13 @@ def read(data: bytes) -> Document:
     try:
         resource = _decoder.decode(data)
     except msgspec.ValidationError:
-        return _read_loosely(data, issues)
+        resource = None
     except RecursionError:
         raise too_deep() from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise not_json(data, error) from None
+    if resource is None:  # not read inside the handler: its exception quotes the value, and would be dragged along
+        return _read_loosely(data, issues)
     if isinstance(resource, fhir.Bundle):
         _check_bundle(resource.type, resource.link, issues)
         return Document(list(_entries(resource.entry, issues)), issues)
@@ -112,7 +117,7 @@ def _entries(entries: tuple[fhir.Entry, ...], issues: list[Issue], first: int = 
             entered = _change(entry, index, issues)
             if entered is not None:
                 yield entered
-        elif entry.search is None or entry.search.mode != "outcome":
+        elif isinstance(resource, fhir.Resource) and (entry.search is None or entry.search.mode != "outcome"):
             yield Entered(resource, entry.full_url, f"Bundle.entry[{index}].resource", (), method)
 
 
@@ -171,6 +176,7 @@ def _nothing_to_screen(what: str) -> AdapterError:
 def _read_loosely(data: bytes, issues: list[Issue]) -> Document:
     """Read entry by entry, setting the unreadable parts aside and saying which."""
     try:
+        _any_json(data)
         loose = _loose(data)
         kind = _word(loose.resource_type)
     except RecursionError:

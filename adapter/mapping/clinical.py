@@ -333,5 +333,5 @@ def _classes(encounter: fhir.Encounter) -> set[str]:
     found = encounter.class_
     if found is None:
         return set()
-    codings = [found] if isinstance(found, fhir.Coding) else [coding for each in found for coding in each.coding]
-    return {each.code for each in codings if each.code}
+    listed = found if isinstance(found, list) else [found]
+    return {each.code for one in listed for each in (one, *one.coding) if each.code}

@@ -55,6 +55,8 @@ class CodeIndex:
         self._prefixes: dict[System, list[_Prefix]] = {}
         self._kept: dict[tuple[str | None, str | None], tuple[Membership, ...]] = {}
         self._routes: dict[str, Route] = {}
+        self._by_code: dict[str, tuple[Target, ...]] = {}
+        """The same targets without their systems; made when it is first needed."""
         self._local: dict[tuple[str, str], tuple[tuple[System, str], ...]] = {}
         for name, each in inputs.items():
             for role, codes in each.codes.items():
@@ -143,8 +145,10 @@ class CodeIndex:
 
     def possible_targets(self, concept: fhir.CodeableConcept | None) -> tuple[Target, ...]:
         """Give the inputs a concept can mean of which a part cannot be read: its codes in any system."""
-        words = _words(concept)
-        return tuple({hit: None for (_, code), hits in self._targets.items() if code in words for hit in hits})
+        if not self._by_code:
+            for (_, code), hits in self._targets.items():
+                self._by_code[code or ""] = (*self._by_code.get(code or "", ()), *hits)
+        return tuple(dict.fromkeys(hit for word in sorted(_words(concept)) for hit in self._by_code.get(word, ())))
 
     def possible_memberships(self, concept: fhir.CodeableConcept | None) -> tuple[Membership, ...]:
         """Give the value sets a concept can belong to of which a part cannot be read; none of them is proven."""

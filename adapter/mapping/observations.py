@@ -34,6 +34,14 @@ class SiteLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Reference of the performing Organization it holds for; None: any."""
 
 
+class _Way(msgspec.Struct, frozen=True):
+    """How the results under one role of an input are read."""
+
+    input: Input
+    units: UnitReader | None
+    needs_fasting: bool
+
+
 class ObservationReader:
     """Reads the Observations of a record with one set of mappings."""
 
@@ -44,14 +52,18 @@ class ObservationReader:
         index: CodeIndex,
         limits: tuple[SiteLimit, ...],
     ) -> None:
-        self._inputs = inputs
         self._vocabulary = vocabulary
         self._index = index
-        self._units = {
+        units = {
             (name, role): UnitReader(measure, vocabulary)
             for name, each in inputs.items()
             for measure in each.measures
             for role in measure.roles
+        }
+        self._ways = {
+            Target(name, role): _Way(each, units.get((name, role)), role in each.needs_fasting)
+            for name, each in inputs.items()
+            for role in each.codes
         }
         self._site_limits = limits
         self._answer_codes = {
@@ -106,44 +118,47 @@ class ObservationReader:
         # A status that is none of FHIR's is no reason to look at an older result instead.
         is_known = (status in _USABLE or status in _UNUSABLE) and "status" not in entered.unreadable
         usable = status in _USABLE or not is_known
+        is_whole = is_known and not entered.unreadable
         results = []
-        pairs: list[tuple[fhir.Observation | fhir.Component, tuple[Target, ...]]] = [(observation, targets), *parts]
+        pairs: list[tuple[fhir.Observation | fhir.Component, tuple[Target, ...]]] = [*parts]
+        if not (parts and _is_heading(observation, targets, parts, entered)):
+            pairs.insert(0, (observation, targets))
         for part, hits in pairs:
             for target in hits:
-                mapped = self._inputs[target.input]
-                role, fasting_problem = self._role(target, mapped, observation)
+                way = self._ways[target]
+                role, fasting_problem = target.role, None
+                if way.needs_fasting:
+                    role, fasting_problem = self._role(target, observation)
                 if role == "reject":
                     continue
-                made = self._value(part, target, mapped, entered)
-                problem = _contradiction(part) or made.reading.problem
-                if entered.unreadable or not is_known:
+                reading = self._reading(part, target, way, entered)
+                problem = _contradiction(part) or reading.problem
+                if not is_whole:
                     problem = problem or (Reason.UNIT if is_known or entered.unreadable else Reason.STATUS)
                 is_clear = problem is None
                 results.append(
                     Result(
                         input=target.input,
                         role=role,
-                        label=mapped.title,
+                        label=way.input.title,
                         when=when,
                         usable_status=usable,
                         status=status,
                         source=source,
-                        sent=made.reading.sent,
-                        bounds=made.reading.bounds if is_clear else None,
-                        unit=made.reading.unit,
-                        answer=made.answer if is_clear else None,
+                        sent=reading.sent,
+                        bounds=reading.bounds if is_clear else None,
+                        unit=reading.unit,
+                        answer=reading.answer if is_clear else None,
                         problem=problem or fasting_problem,
-                        conversion=made.reading.conversion,
-                        ranges=self._ranges(part, target, observation),
+                        conversion=reading.conversion,
+                        ranges=self._ranges(part, way.units, observation),
                         from_issued=from_issued,
                     )
                 )
         return results
 
-    def _role(self, target: Target, mapped: Input, observation: fhir.Observation) -> tuple[str, Reason | None]:
+    def _role(self, target: Target, observation: fhir.Observation) -> tuple[str, Reason | None]:
         """A code that needs the fasting state counts only where the same result shows it."""
-        if target.role not in mapped.needs_fasting:
-            return target.role, None
         if self._is_fasting(observation):
             return target.role if target.role != "reject" else "fasting", None
         if target.role == "reject":
@@ -160,22 +175,19 @@ class ObservationReader:
                 return any((each.system, each.code) in self._fasting_answers for each in answer.coding)
         return False
 
-    def _value(
-        self, part: fhir.Observation | fhir.Component, target: Target, mapped: Input, entered: Entered
-    ) -> "_Made":
-        units = self._units.get((target.input, target.role))
-        if mapped.answers is not None:
-            return self._answer(part, target, mapped.answers, units)
-        code = next((each.code or "" for each in part.code.coding), "") if part.code is not None else ""
+    def _reading(self, part: fhir.Observation | fhir.Component, target: Target, way: _Way, entered: Entered) -> Reading:
+        units = way.units
+        if way.input.answers is not None:
+            return self._answer(part, target, way.input.answers, units)
         if part.value_quantity is not None and units is not None:
-            return _Made(units.read(part.value_quantity, code=code))
+            return units.read(part.value_quantity, part.code)
         if part.value_integer is not None and units is not None and units.measure.score:
-            return _Made(units.read_plain(Decimal(part.value_integer)))
-        return _Made(Reading(_sent(part), problem=_why_unusable(part, entered)))
+            return units.read_plain(Decimal(part.value_integer))
+        return Reading(_sent(part), problem=_why_unusable(part, entered))
 
     def _answer(
         self, part: fhir.Observation | fhir.Component, target: Target, answers: Answers, units: UnitReader | None
-    ) -> "_Made":
+    ) -> Reading:
         said: list[Answer] = []
         concept = part.value_codeable_concept
         if concept is not None:
@@ -192,20 +204,20 @@ class ObservationReader:
         problem = None
         if part.value_quantity is not None:
             number = self._number(part.value_quantity, target.role, answers, units)
-            sent = number.reading.sent
+            sent = number.sent
             if number.answer is not None:
                 is_weak = number.answer is Answer.INDETERMINATE and said
                 said.extend([] if is_weak else [number.answer])
             elif not said:
-                problem = number.reading.problem
+                problem = number.problem
         if len(set(said)) > 1:
-            return _Made(Reading(sent, problem=Reason.CONFLICT))
+            return Reading(sent, problem=Reason.CONFLICT)
         if said:
-            return _Made(Reading(sent), said[0])
+            return Reading(sent, answer=said[0])
         if problem is None:
             has_words = part.value_string is not None or concept is not None
             problem = Reason.TEXT if has_words and part.data_absent_reason is None else Reason.ABSENT_REASON
-        return _Made(Reading(sent, problem=problem))
+        return Reading(sent, problem=problem)
 
     def _coded(self, concept: fhir.CodeableConcept, answers: Answers) -> list[Answer]:
         said = []
@@ -230,44 +242,43 @@ class ObservationReader:
         return [common] if common is not None else []
 
     @staticmethod
-    def _number(quantity: fhir.Quantity, role: str, answers: Answers, units: UnitReader | None) -> "_Made":
+    def _number(quantity: fhir.Quantity, role: str, answers: Answers, units: UnitReader | None) -> Reading:
         """Read what a number says of a qualitative question, by the rule of its role and unit."""
         value = quantity.value
         unit_words = quantity.unit or quantity.code or ""
         if value is None or not value.is_finite() or abs(value.adjusted()) > 18 or +value != value:  # noqa: PLR2004 (no real result)
-            return _Made(Reading("no usable number", problem=Reason.IMPLAUSIBLE if value else Reason.ABSENT_REASON))
+            return Reading("no usable number", problem=Reason.IMPLAUSIBLE if value else Reason.ABSENT_REASON)
         sent = f"{quantity.comparator or ''}{plain(value)} {unit_words}".rstrip()
         if quantity.comparator is None and quantity.comparator_extended is not None:
-            return _Made(Reading(sent, problem=Reason.COMPARATOR))
+            return Reading(sent, problem=Reason.COMPARATOR)
         rules = [rule for rule in answers.numbers if role in rule.roles]
         anyhow = next((rule for rule in rules if rule.unit is None), None)
         reading = units.read(quantity) if units is not None else None
         if anyhow is not None:
             if anyhow.below_detection and quantity.comparator == "<":
-                return _Made(Reading(sent), Answer.NEGATIVE)
+                return Reading(sent, answer=Answer.NEGATIVE)
             whole = bounds_of(value, quantity.comparator)
             if whole is None:
-                return _Made(Reading(sent, problem=Reason.COMPARATOR))
+                return Reading(sent, problem=Reason.COMPARATOR)
             rule, bounds = anyhow, whole
         elif reading is None or reading.bounds is None:
-            return _Made(Reading(sent, problem=(reading.problem if reading else None) or Reason.UNIT))
+            return Reading(sent, problem=(reading.problem if reading else None) or Reason.UNIT)
         else:
             found = next((rule for rule in rules if rule.unit == reading.unit), None)
             if found is None:
-                return _Made(Reading(sent, problem=Reason.UNIT))
+                return Reading(sent, problem=Reason.UNIT)
             rule, bounds = found, reading.bounds
         if rule.positive.hold(bounds) is Truth.MET:
-            return _Made(Reading(sent), Answer.POSITIVE)
+            return Reading(sent, answer=Answer.POSITIVE)
         if rule.negative is not None and rule.negative.hold(bounds) is Truth.MET:
-            return _Made(Reading(sent), Answer.NEGATIVE)
+            return Reading(sent, answer=Answer.NEGATIVE)
         if rule.otherwise is not None:
-            return _Made(Reading(sent, problem=rule.otherwise))
-        return _Made(Reading(sent), Answer.INDETERMINATE)
+            return Reading(sent, problem=rule.otherwise)
+        return Reading(sent, answer=Answer.INDETERMINATE)
 
     def _ranges(
-        self, part: fhir.Observation | fhir.Component, target: Target, observation: fhir.Observation
+        self, part: fhir.Observation | fhir.Component, units: UnitReader | None, observation: fhir.Observation
     ) -> tuple[ReferenceRange, ...]:
-        units = self._units.get((target.input, target.role))
         if units is None or not (part.reference_range or self._site_limits):
             return ()
         ranges = [self._range(each, units) for each in part.reference_range if self._is_normal(each)]
@@ -312,11 +323,6 @@ class ObservationReader:
         return Population.OTHER
 
 
-class _Made(msgspec.Struct, frozen=True):
-    reading: Reading
-    answer: Answer | None = None
-
-
 def _order(result: Result) -> tuple[str, str, str, str]:
     return (result.when.text if result.when else "", result.source.reference, result.role, result.sent)
 
@@ -343,7 +349,7 @@ def source_of(entered: Entered) -> Source:
     resource = entered.resource
     if isinstance(resource, fhir.Resource):
         version = resource.meta.version_id if resource.meta is not None else None
-        if resource.id:
+        if resource.id and not entered.has_namesake:
             name = "List" if isinstance(resource, fhir.ListResource) else type(resource).__name__
             return Source(f"{name}/{resource.id}", version)
     return Source(entered.full_url or entered.expression)
@@ -387,7 +393,26 @@ def _contradiction(part: fhir.Observation | fhir.Component) -> Reason | None:
 def _why_unusable(part: fhir.Observation | fhir.Component, entered: Entered) -> Reason:
     if part.data_absent_reason is not None:
         return Reason.ABSENT_REASON
-    has_value = (
+    if entered.unreadable or _has_value(part):
+        return Reason.UNIT
+    return Reason.ABSENT_REASON
+
+
+def _is_heading(
+    observation: fhir.Observation,
+    targets: tuple[Target, ...],
+    parts: list[tuple[fhir.Component, tuple[Target, ...]]],
+    entered: Entered,
+) -> bool:
+    """Whether it only groups components that answer the same inputs, as a panel of blood pressures does."""
+    if _has_value(observation) or observation.data_absent_reason is not None or entered.unreadable:
+        return False
+    answered = {target.input for _, hits in parts for target in hits}
+    return answered.issuperset(target.input for target in targets)
+
+
+def _has_value(part: fhir.Observation | fhir.Component) -> bool:
+    values = (
         part.value_quantity,
         part.value_string,
         part.value_codeable_concept,
@@ -396,9 +421,7 @@ def _why_unusable(part: fhir.Observation | fhir.Component, entered: Entered) -> 
         part.value_integer,
         part.value_boolean,
     )
-    if entered.unreadable or any(each is not None for each in has_value):
-        return Reason.UNIT
-    return Reason.ABSENT_REASON
+    return any(each is not None for each in values)
 
 
 def _sent(part: fhir.Observation | fhir.Component) -> str:

@@ -35,7 +35,9 @@ def person(record: PatientRecord, vocabulary: Vocabulary) -> Person:
     return Person(
         id=record.id,
         source=source_of(record.patient),
-        birth=parse_moment(resource.birth_date) if resource.birth_date and is_whole and "birthDate" not in lost else None,
+        birth=parse_moment(resource.birth_date)
+        if resource.birth_date and is_whole and "birthDate" not in lost
+        else None,
         sex=sex,
         sex_note=note,
         deceased=resource.deceased_boolean is True,

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
+from adapter.eligibility.facts import Answer
 from adapter.eligibility.reason import Reason
 from adapter.eligibility.values import Bounds, plain, rounded
 from adapter.fhir import resources as fhir
@@ -18,13 +19,14 @@ _ZERO = Decimal(0)
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False):
-    """A number as it can be compared, or why it cannot."""
+    """A value as it can be compared, or why it cannot."""
 
     sent: str
     bounds: Bounds | None = None
     unit: str | None = None
     problem: Reason | None = None
     conversion: str | None = None
+    answer: Answer | None = None
 
 
 class UnitReader:
@@ -36,7 +38,7 @@ class UnitReader:
         self._same = vocabulary.same_units
         self._factor = functools.lru_cache(maxsize=4096)(self._look_up)
 
-    def read(self, quantity: fhir.Quantity | None, *, code: str = "") -> Reading:
+    def read(self, quantity: fhir.Quantity | None, code: fhir.CodeableConcept | None = None) -> Reading:
         """Read a Quantity under a code: its interval in the canonical or the kept unit, or what is wrong with it."""
         if quantity is None or quantity.value is None:
             return Reading("no value", problem=Reason.ABSENT_REASON)
@@ -51,8 +53,7 @@ class UnitReader:
         if found is None:
             return Reading(sent, problem=Reason.UNIT)
         unit, factor = found
-        is_converted = factor != _ONE
-        converted = value * factor if is_converted else value
+        converted = value if factor is None else value * factor
         if not self._is_plausible(value, converted, unit, quantity, code):
             return Reading(sent, problem=Reason.IMPLAUSIBLE)
         if comparator is None and quantity.comparator_extended is not None:
@@ -60,7 +61,7 @@ class UnitReader:
         bounds = bounds_of(converted, comparator)
         if bounds is None:
             return Reading(sent, problem=Reason.COMPARATOR)
-        if not is_converted:
+        if factor is None:
             return Reading(sent, bounds, unit)
         how = f"{number} {printed} x {plain(factor)} = {rounded(converted)} {unit}"
         return Reading(sent, bounds, unit, conversion=how)
@@ -69,34 +70,42 @@ class UnitReader:
         """Read a number that came without a unit, as scores do."""
         return self.read(fhir.Quantity(value=value))
 
-    def _is_plausible(self, value: Decimal, converted: Decimal, unit: str, quantity: fhir.Quantity, code: str) -> bool:
+    def _is_plausible(
+        self,
+        value: Decimal,
+        converted: Decimal,
+        unit: str,
+        quantity: fhir.Quantity,
+        code: fhir.CodeableConcept | None,
+    ) -> bool:
         measure = self.measure
         limits = measure.plausible.get(unit)
         if limits is not None and not limits[0] <= converted <= limits[1]:
             return False
         if measure.step is not None and converted % measure.step != 0:
             return False
-        if measure.doubtful_below and code not in measure.sure_codes:
+        if measure.doubtful_below and _first_code(code) not in measure.sure_codes:
             lowest = measure.doubtful_below.get(quantity.code or quantity.unit or "")
             return lowest is None or value >= lowest
         return True
 
-    def _look_up(self, system: str | None, code: str | None, unit: str | None) -> tuple[str, Decimal] | None:
+    def _look_up(self, system: str | None, code: str | None, unit: str | None) -> tuple[str, Factor] | None:
+        """Give the unit a number is compared in and what multiplies it; None for one that is as it should be."""
         measure = self.measure
         if system == UCUM and code:
             for form in self._forms(code):
                 if form in measure.ucum:
                     return self._result(form, measure.ucum[form])
-            return (measure.unit, _ONE) if measure.score and _is_unity(code) else None
+            return (measure.unit, None) if measure.score and _is_unity(code) else None
         printed = unit or code
         if not printed:
-            return (measure.unit, _ONE) if measure.score else None
+            return (measure.unit, None) if measure.score else None
         for character, replacement in self._replacements.items():
             printed = printed.replace(character, replacement)
         printed = "".join(printed.split())
         if printed in measure.printed:
             return self._result(printed, measure.printed[printed])
-        return (measure.unit, _ONE) if measure.score and _is_unity(printed) else None
+        return (measure.unit, None) if measure.score and _is_unity(printed) else None
 
     def _forms(self, code: str) -> list[str]:
         """Give a UCUM code as written, without annotations, and in the spelling of the same unit that is listed."""
@@ -112,11 +121,15 @@ class UnitReader:
                     break
         return forms
 
-    def _result(self, unit: str, factor: Factor) -> tuple[str, Decimal]:
+    def _result(self, unit: str, factor: Factor) -> tuple[str, Factor]:
         if factor is not None:
-            return self.measure.unit, factor
+            return self.measure.unit, None if factor == _ONE else factor
         kept = (each for each, how in self.measure.ucum.items() if how is None)
-        return next((each for each in kept if each.lower() == unit.lower()), unit), _ONE
+        return next((each for each in kept if each.lower() == unit.lower()), unit), None
+
+
+def _first_code(concept: fhir.CodeableConcept | None) -> str:
+    return next((each.code or "" for each in concept.coding), "") if concept is not None else ""
 
 
 def _is_unity(unit: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from adapter.eligibility.decide import Screening
-from adapter.eligibility.finding import Evidence, Judgement
+from adapter.eligibility.finding import Evidence, Finding, Judgement
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -16,20 +16,21 @@ class FindingLines:
 
     def __init__(self, versions: dict[str, str]) -> None:
         self._versions = versions
-        self._tails: dict[tuple[str, str, Judgement], bytes] = {}
+        self._kept: dict[str, tuple[Finding, bytes]] = {}
+        """By atom, its latest finding without evidence: nearly always the one object that says it of everyone."""
 
     def lines(self, patient: str, screening: Screening) -> Iterator[bytes]:
         """Give the finding lines of one patient and trial in the trial's order, the verdict line last."""
         key = screening.trial.key
         head = _encode({"patient": patient, "trial": key})[:-1]
         for finding in screening.findings:
-            judgement = finding.judgement
-            if judgement.evidence:
-                tail = _tail(finding.atom, judgement)
+            kept = self._kept.get(finding.atom)
+            if kept is not None and kept[0] is finding:
+                tail = kept[1]
             else:
-                kept = (key, finding.atom, judgement)
-                tail = self._tails.get(kept) or _tail(finding.atom, judgement)
-                self._tails[kept] = tail
+                tail = _tail(finding.atom, finding.judgement)
+                if not finding.judgement.evidence:
+                    self._kept[finding.atom] = (finding, tail)
             yield b"%b,%b\n" % (head, tail)
         verdict = {
             "patient": patient,

@@ -12,6 +12,7 @@ from rich.text import Text
 from adapter.eligibility.decide import Screening, Verdict, favour, signs_of
 from adapter.eligibility.trial import Atom, Criterion
 from adapter.eligibility.truth import Truth
+from adapter.errors import one_line
 
 _COLOURS = {"eligible": "bold green", "candidate": "green", "potential-candidate": "yellow", "ineligible": "red"}
 _SHOWN = 4
@@ -45,7 +46,7 @@ def print_table(rows: Iterable[Row], stream: IO[str]) -> None:
         verdict = screening.verdict.value
         verdicts[file, patient, number][key] = verdict
         details.add_row(
-            Text(f"{patient}\n{PurePath(file).name}" if first else ""),
+            Text(f"{one_line(patient)}\n{one_line(PurePath(file).name)}" if first else ""),
             key,
             Text(verdict, style=_COLOURS[verdict]),
             Text("\n".join(_cut(against(screening)))),
@@ -68,7 +69,7 @@ def _summary(verdicts: dict[tuple[str, str, int], dict[str, str]]) -> Table:
         summary.add_column(key, min_width=_LONGEST, no_wrap=True)
     for (_, patient, _), by_trial in verdicts.items():
         cells = [by_trial.get(key, "") for key in trials]
-        summary.add_row(Text(patient), *(Text(each, style=_COLOURS.get(each, "")) for each in cells))
+        summary.add_row(Text(one_line(patient)), *(Text(each, style=_COLOURS.get(each, "")) for each in cells))
     return summary
 
 

@@ -18,6 +18,7 @@ from adapter.errors import AdapterError, Issue, Severity
 from adapter.fhir import resources as fhir
 from adapter.fhir.record import OUR_TAG, Lookup, PatientRecord, sort_by_patient
 from adapter.fhir.wire import Document, Entered, read
+from adapter.inputs import is_bundle
 from adapter.mapping.codes import CodeIndex
 from adapter.mapping.extract import Extractor, Mappings
 from adapter.mapping.observations import source_of
@@ -79,12 +80,12 @@ class Reader:
         found: list[Readiness] = []
         loose: list[tuple[int, bytes]] = []
         for number, line in enumerate(lines, 1):
-            if b'"Bundle"' in line:
+            if _reads(line) and is_bundle(line):
                 here = [issue for issue in said if issue.line == number]
                 one = self.read(line, here)
                 issues = tuple(replace(issue, line=number) for issue in one.issues)
                 found.append(Readiness(issues, tuple(replace(remark, line=number) for remark in one.remarks)))
-            elif line.strip() and _reads(line):
+            elif _reads(line):
                 loose.append((number, line))
         if loose:
             entries = b",".join(b'{"resource":%b}' % line for _, line in loose)

@@ -4,6 +4,7 @@ import argparse
 import datetime
 import gc
 import hashlib
+import io
 import itertools
 import os
 import re
@@ -34,7 +35,6 @@ DONE, SET_ASIDE = 0, 3
 _TERMINATED = 128
 _MOST_ISSUES = 100
 """How many remarks on one document are written to stderr."""
-_NO_CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {0x2028: " ", 0x2029: " "}
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,63}", re.ASCII)
 
 
@@ -114,13 +114,13 @@ class _Reader:
 
 
 def _report(issues: Iterable[Issue]) -> None:
-    """Write one line each, so many of a document and no more; a file's name cannot make two lines of one."""
+    """Write one line each, so many of a document and no more."""
     left_out = 0
     for number, issue in enumerate(issues, 1):
         if number > _MOST_ISSUES:
             left_out += 1
         else:
-            sys.stderr.write(f"{str(issue).translate(_NO_CONTROL)}\n")
+            sys.stderr.write(f"{issue}\n")
     if left_out:
         sys.stderr.write(f"{left_out} more remarks on this document are not shown; trial-adapter validate counts all\n")
 
@@ -274,14 +274,13 @@ def _write_table(out: Path | None, screened: Iterable[Screened]) -> None:
 
     rows = [(each.file, each.patient.patient, screening) for each in screened for screening in each.patient.screenings]
     if out is None:
-        print_table(rows, sys.stdout)
+        with _standard_output() as terminal:
+            print_table(rows, terminal)
         return
 
     def fill(stream: IO[bytes]) -> None:
-        import io  # noqa: PLC0415 (the same)
-
-        with io.TextIOWrapper(stream, encoding="utf-8", write_through=True) as text:
-            print_table(rows, text)
-            text.detach()
+        text = io.StringIO()
+        print_table(rows, text)
+        stream.write(text.getvalue().encode())
 
     _whole(out / "table.txt", fill)

@@ -129,7 +129,8 @@ def test_every_code_has_its_issue_type_and_every_listed_code_is_used() -> None:
     root = Path(validation.__file__).parent.parent
     sources = [*root.joinpath("validate").glob("*.py"), *root.joinpath("fhir", "definitions").glob("*.py"),
                root / "verbs" / "validating.py", root / "inputs.py", root / "fhir" / "wire.py",
-               root / "fhir" / "record.py"]  # fmt: skip
+               *(root / "fhir" / f"{name}.py" for name in ("record", "versioning", "duplicates", "json_text")),
+               root / "screen.py"]  # fmt: skip
     at = {"Issue": 1, "Remark": 0, "_error": 0, "_located": 2, "of": 1}
     used, words = set(), set()
     for path in sources:

@@ -1,4 +1,4 @@
-"""The kinds of criteria: each a frozen type with one ``judge``; adding one is a module here and a line below."""
+"""The kinds of criteria: each a frozen type with ``judge`` and ``reads``; adding one is a module here, a line below."""
 
 from adapter.eligibility.case import Case
 from adapter.eligibility.finding import Judgement
@@ -39,6 +39,14 @@ Judged = (
 
 Kind = Judged | SameAs
 """Every kind an atom can have."""
+
+
+def reads(kind: Kind) -> frozenset[str] | None:
+    """Give the names of facts that a kind looks at: while none is on record, its answer is the same for everyone.
+
+    None for what asks about the person or about another criterion: that is always judged.
+    """
+    return None if isinstance(kind, SameAs) else kind.reads()
 
 
 def judge(kind: Judged, case: Case) -> Judgement:

@@ -3,7 +3,7 @@
 import msgspec
 
 from adapter.eligibility.case import Case
-from adapter.eligibility.facts import Allergy, Verification
+from adapter.eligibility.facts import ALLERGIES, Allergy, Verification
 from adapter.eligibility.finding import Evidence, Judgement, unknown
 from adapter.eligibility.kinds.condition import ConditionClause
 from adapter.eligibility.kinds.outcome import Outcome, weigh_together
@@ -52,6 +52,11 @@ class SevereAllergy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag
     """With ``constitution``: so many confirmed allergies to different substances are for a reviewer."""
     subject: str = "a severe allergic reaction"
 
+    def reads(self) -> frozenset[str]:
+        """Say that it looks at allergies, at its conditions, and at the list that may be known to be empty."""
+        clauses = (self.condition, self.belied_by, self.constitution)
+        return frozenset((ALLERGIES, "allergy-list")).union(*(each.reads() for each in clauses if each is not None))
+
     def judge(self, case: Case) -> Judgement:
         """A severe reaction is met; an assertion of no known allergy beside a real allergy contradicts it."""
         known = [
@@ -62,11 +67,13 @@ class SevereAllergy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag
             for each in known
             if _is_in(each, self.none_known) and each.verification in _STANDS and not each.has_ended
         ]
-        real = [each for each in known if not _is_in(each, self.none_known) and each.verification in _STANDS]
-        if denials and real:
-            shown = tuple(_shown(each) for each in (*denials, *real))
+        others = [each for each in known if not _is_in(each, self.none_known)]
+        possible = [each for each in others if each.verification is not Verification.REFUTED]
+        real = [each for each in possible if each.verification in _STANDS]
+        if denials and possible:
+            shown = tuple(_shown(each) for each in (*denials, *possible))
             return unknown(Reason.CONFLICT, "no known allergy is asserted beside an allergy", shown)
-        outcomes: list[Outcome | None] = [self._one(each) for each in known if not _is_in(each, self.none_known)]
+        outcomes: list[Outcome | None] = [self._one(each) for each in others]
         outcomes.append(case.once(self.condition, self.condition.weigh))
         if self.constitution is not None:
             outcomes.append(self.constitution.weigh(case))
@@ -82,8 +89,8 @@ class SevereAllergy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag
             return Judgement(Truth.NOT_MET, None, said, tuple(_shown(each) for each in denials))
         if outcome is not None:
             return Judgement(outcome.truth, outcome.reason, outcome.message, outcome.evidence)
-        if real:
-            shown = tuple(_shown(each) for each in real)
+        if possible:
+            shown = tuple(_shown(each) for each in possible)
             return unknown(Reason.NOEVIDENCE, "allergies are on record, none shown to be severe", shown)
         return silent(case, Reason.NOEVIDENCE, self.subject, "allergy-list", self.list_within)
 
@@ -117,6 +124,10 @@ class AllergyTo(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
 
     substance: tuple[str, ...]
     configured: bool = False
+
+    def reads(self) -> frozenset[str]:
+        """Say that it looks at allergies."""
+        return frozenset((ALLERGIES,))
 
     def judge(self, case: Case) -> Judgement:
         """Without the list of substances nothing can be said."""

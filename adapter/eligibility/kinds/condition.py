@@ -109,6 +109,10 @@ class ConditionClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, t
     no_longer_than: Period | None = None
     """For ACTIVE: open for longer than this is not believed (STALE)."""
 
+    def reads(self) -> frozenset[str]:
+        """Give the value sets it looks at."""
+        return frozenset((*self.condition, *self.rivals))
+
     def weigh(self, case: Case) -> Outcome | None:
         """Say what the conditions of these value sets amount to; None when no record speaks."""
         found = self._records(case)
@@ -166,10 +170,9 @@ class ConditionClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, t
 
     def _one(self, condition: Condition, case: Case) -> Outcome | None:
         now = phase(condition, case.as_of)
-        evidence = shown(condition)
         if now is Phase.HIDDEN:
             return None
-        doubt = self._doubt(condition)
+        evidence = shown(condition)
         if self.state is State.SUSPECTED:
             if condition.verification is not Verification.DOUBTFUL:
                 return None
@@ -184,11 +187,11 @@ class ConditionClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, t
             return Outcome.open(Reason.DATE, f"{condition.label} has a date too coarse to say", evidence)
         match self.state:
             case State.ACTIVE:
-                return self._active(condition, now, doubt, case)
+                return self._active(condition, now, evidence, case)
             case State.EVER:
-                return self._proven(condition, doubt, f"{condition.label} is on record ({condition.source.words})")
+                return self._proven(condition, evidence, f"{condition.label} is on record ({condition.source.words})")
             case State.WITHIN:
-                return self._within(condition, doubt, case)
+                return self._within(condition, evidence, case)
 
     def _doubt(self, condition: Condition) -> Reason | None:
         """Why the code alone does not prove it; None where any of its memberships here proves it."""
@@ -201,8 +204,7 @@ class ConditionClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, t
         mine = [member.doubt for member in condition.memberships if member.value_set in self.condition]
         return None if any(doubt is None for doubt in mine) else next(iter(mine), None)
 
-    def _active(self, condition: Condition, now: Phase, doubt: Reason | None, case: Case) -> Outcome | None:
-        evidence = shown(condition)
+    def _active(self, condition: Condition, now: Phase, evidence: Evidence, case: Case) -> Outcome | None:
         if now is Phase.CONFLICT:
             return Outcome.open(Reason.CONFLICT, f"{condition.label} is active, yet has an end in the past", evidence)
         if now is Phase.ENDED:
@@ -227,12 +229,12 @@ class ConditionClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, t
             first, _ = case.as_of.days(begin)
             if first < case.since(self.dated_in):
                 return None
-        return self._proven(condition, doubt, f"{condition.label} is active ({condition.source.words})")
+        return self._proven(condition, evidence, f"{condition.label} is active ({condition.source.words})")
 
-    def _proven(self, condition: Condition, doubt: Reason | None, message: str) -> Outcome:
-        evidence = shown(condition)
+    def _proven(self, condition: Condition, evidence: Evidence, message: str) -> Outcome:
         if self.confirmed and condition.verification is Verification.ABSENT:
             return Outcome.open(Reason.VERIFY, f"{condition.label} is not marked as confirmed", evidence)
+        doubt = self._doubt(condition)
         if doubt is not None and self.gives is None:
             return Outcome.open(doubt, f"{condition.label}: {doubt.meaning}", evidence)
         return self._matched(message, evidence)
@@ -242,15 +244,17 @@ class ConditionClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, t
             return Outcome.open(self.gives, f"{message}; {self.gives.meaning}", evidence)
         return Outcome.yes(message, evidence)
 
-    def _within(self, condition: Condition, doubt: Reason | None, case: Case) -> Outcome:
-        evidence = shown(condition)
+    def _within(self, condition: Condition, evidence: Evidence, case: Case) -> Outcome:
         if self.within is None:
             raise ValueError("a condition within a window needs the window")
         opens = case.since(self.within)
         signs = (condition.onset or condition.asserted, condition.abated if self.end_counts else None)
-        spans = [case.as_of.days(each) for each in signs if each]
-        if any(opens <= first for first, last in spans if last <= case.as_of.day):
-            return self._proven(condition, doubt, f"{condition.label} lies within {self.within}")
+        dated = [(each, case.as_of.days(each)) for each in signs if each is not None]
+        for sign, (first, last) in dated:
+            if opens <= first and last <= case.as_of.day:
+                said = f"{condition.label} on {sign.text[:10]} ({condition.source.words}) lies within {self.within}"
+                return self._proven(condition, evidence, said)
+        spans = [each for _, each in dated]
         if not spans and condition.recorded is not None:
             spans = [(FIRST_DAY, case.as_of.days(condition.recorded)[1])]
         if not spans or any(last >= opens for _, last in spans):
@@ -262,9 +266,13 @@ class ConditionClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, t
 
 
 def has_rival(names: Sequence[str], case: Case) -> Condition | None:
-    """Give an active condition of another diagnosis that nobody doubts, where one is on record."""
+    """Give a condition of another diagnosis that may be active, where one is on record that nobody doubts.
+
+    One that cannot be read may be such a diagnosis.
+    """
     records: Iterable[Condition] = (each for name in names for each in case.facts.conditions.get(name, ()))
     for each in records:
-        if each.verification in _CERTAIN and phase(each, case.as_of) is Phase.ACTIVE:
+        stands = each.verification in _CERTAIN or (each.unreadable and each.verification is not Verification.REFUTED)
+        if stands and phase(each, case.as_of) not in (Phase.HIDDEN, Phase.ENDED):
             return each
     return None

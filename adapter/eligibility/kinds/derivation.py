@@ -49,6 +49,10 @@ class BodyMassIndex(
     weight_roles: tuple[str, ...] = ()
     height_roles: tuple[str, ...] = ()
 
+    def reads(self) -> frozenset[str]:
+        """Give the inputs it is computed from."""
+        return frozenset((self.weight, self.height))
+
     @property
     def competes(self) -> bool:
         """A computed index stands in only where no usable one was charted."""
@@ -67,6 +71,10 @@ class CountFromPercent(
     """Roles of the percentages; the first is needed, the others are added where present."""
     window: Period
     plausible: tuple[Decimal, Decimal]
+
+    def reads(self) -> frozenset[str]:
+        """Give the input it is computed from."""
+        return frozenset((self.input,))
 
     @property
     def competes(self) -> bool:

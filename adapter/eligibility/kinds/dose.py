@@ -31,6 +31,10 @@ class DailyDosePerWeight(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     weight_roles: tuple[str, ...] = ()
     label: str = "daily dose"
 
+    def reads(self) -> frozenset[str]:
+        """Give the value sets of the drug and the input of the weight."""
+        return frozenset((*self.medication, self.weight))
+
     def judge(self, case: Case) -> Judgement:
         """Any part that cannot be computed makes the whole unknown."""
         records = {id(each): each for name in self.medication for each in case.facts.medications.get(name, ())}

@@ -36,6 +36,12 @@ class Duration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
     less_than: Period | None = None
     subject: str = "the diagnosis"
 
+    def reads(self) -> frozenset[str]:
+        """Give the value sets and the inputs it looks at, those of earlier signs too."""
+        earlier = self.earlier
+        signs = (*earlier.conditions, *earlier.medications, *(clause.value for clause in earlier.values))
+        return frozenset((*self.condition, *signs))
+
     def judge(self, case: Case) -> Judgement:
         """Compare the interval; what is older than the stated onset can only lengthen it."""
         records = [each for name in self.condition for each in case.facts.conditions.get(name, ())]
@@ -64,7 +70,7 @@ class Duration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
         doubtful = self._doubtful(case)
         if doubtful is not None and (self.more_than is not None) == (truth is Truth.NOT_MET):
             said = f"{self.subject} began {since}, and an earlier record is not confirmed"
-            return unknown(Reason.VERIFY, said, (*evidence, shown(doubtful, "not confirmed")))
+            return unknown(Reason.VERIFY, said, (*evidence, doubtful))
         return Judgement(truth, None, f"{self.subject} began {since}, {self._limit(truth)} ago", evidence)
 
     def _holds(self, earliest: int, latest: int, case: Case) -> Truth:
@@ -82,14 +88,21 @@ class Duration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
             return Truth.MET
         return stated if stated is Truth.NOT_MET else Truth.UNKNOWN
 
-    def _doubtful(self, case: Case) -> Condition | None:
-        """Give an unconfirmed record that would make it longer than the limit."""
+    def _doubtful(self, case: Case) -> Evidence | None:
+        """Give a record that is not sure and would make it longer than the limit."""
         for name in self.earlier.conditions:
             for each in case.facts.conditions.get(name, ()):
                 stands = each.verification is Verification.DOUBTFUL and phase(each, case.as_of) is not Phase.HIDDEN
                 begin = _begin(each, case)[1]
                 if stands and self._is_longer(begin, begin, case) is Truth.MET:
-                    return each
+                    return shown(each, "not confirmed")
+        for name in self.earlier.medications:
+            for drug in case.facts.medications.get(name, ()):
+                if drug.exposure is not Exposure.UNCLEAR or drug.start is None:
+                    continue
+                begin = case.as_of.days(drug.start)[1]
+                if self._is_longer(begin, begin, case) is Truth.MET:
+                    return shown_medication(drug, "not confirmed")
         return None
 
     @property

@@ -25,6 +25,10 @@ class Events(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
     empty_list_within: Period | None = None
     subject: str = ""
 
+    def reads(self) -> frozenset[str]:
+        """Give the value sets it looks at, and the list that may be known to be empty."""
+        return frozenset((*self.possible, "problem-list")).union(*self.certain.values())
+
     def judge(self, case: Case) -> Judgement:
         """Count what is dated to the day; fewer events never mean no."""
         dated: dict[str, set[int]] = {}

@@ -3,6 +3,7 @@
 import msgspec
 
 from adapter.eligibility.case import Case
+from adapter.eligibility.facts import CONSENTS, OTHER_STUDIES
 from adapter.eligibility.finding import Evidence, Judgement, unknown
 from adapter.eligibility.kinds.condition import ConditionClause, Phase, phase
 from adapter.eligibility.kinds.condition import shown as shown_condition
@@ -24,6 +25,10 @@ class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="ki
     window: Period | None = None
     missing: Reason | None = None
     """What it is called when none of ``shows`` is on record; None: still the reviewer's."""
+
+    def reads(self) -> frozenset[str]:
+        """Give the inputs and value sets it shows."""
+        return frozenset((*self.shows, *self.conditions))
 
     def judge(self, case: Case) -> Judgement:
         """Only an attestation decides it."""
@@ -56,6 +61,10 @@ class Consent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
     question: str = ""
     """The atom's ``ask``."""
 
+    def reads(self) -> frozenset[str]:
+        """Say that it looks at consents."""
+        return frozenset((CONSENTS,))
+
     def judge(self, case: Case) -> Judgement:
         """A form on file is evidence for the reviewer and never an answer."""
         shown = tuple(
@@ -75,6 +84,10 @@ class OtherStudy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
     perhaps: tuple[str, ...]
     hint: ConditionClause | None = None
     """Records that speak of some study without naming it: shown, never an answer."""
+
+    def reads(self) -> frozenset[str]:
+        """Say that it looks at other studies, and give what hints at one."""
+        return frozenset((OTHER_STUDIES,)).union(self.hint.reads() if self.hint is not None else ())
 
     def judge(self, case: Case) -> Judgement:
         """Studies outside this record system are not seen, so silence says nothing."""

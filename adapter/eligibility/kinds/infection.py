@@ -63,6 +63,13 @@ class Infection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     """Whether the text leaves the list of pathogens open, so that no test can rule it out."""
     subject: str = ""
 
+    def reads(self) -> frozenset[str]:
+        """Give the value sets and the inputs it looks at."""
+        presumptive = (tests for rule in self.presumptive for tests in (rule.positive, *rule.against))
+        ruling_out = (tests for group in self.ruled_out_by for tests in group)
+        tests = {each.input for each in (*self.conclusive, *presumptive, *self.suggestive, *ruling_out)}
+        return frozenset(tests).union(*(clause.reads() for clause in (*self.conditions, *self.suggested_by)))
+
     def judge(self, case: Case) -> Judgement:
         """Let a positive win, then a contradiction, then a fresh negative; anything else is unknown."""
         by_diagnosis = weigh_together([clause.weigh(case) for clause in self.conditions])

@@ -75,6 +75,10 @@ class MedicationClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """What a drug that ended before leads to."""
     gives: Reason | None = None
 
+    def reads(self) -> frozenset[str]:
+        """Give the value sets it looks at."""
+        return frozenset(self.medication)
+
     def weigh(self, case: Case) -> Outcome | None:
         """Say what the medication records of these value sets amount to; None when no record speaks."""
         by_set = case.facts.medications
@@ -159,7 +163,8 @@ class MedicationClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         opens, today = case.since(self._period), case.as_of.day
         label = counting[0][0].label
         if _covers(counting, opens, today, gap, sure=True):
-            return Outcome(Truth.MET, None, f"{label} is taken throughout the last {self._period}", evidence)
+            said = f"{label} ({counting[0][0].source.words}) is taken throughout the last {self._period}"
+            return Outcome(Truth.MET, None, said, evidence)
         if _covers(counting, opens, today, gap, sure=False):
             return Outcome(Truth.UNKNOWN, Reason.MEDS, f"{label}: the dates leave gaps open", evidence)
         said = f"{label} is not shown for the whole of the last {self._period}"
@@ -186,6 +191,10 @@ class OnlyReplacement(
     """Value sets of drugs that can be a replacement; whether this one is only a reviewer can say."""
     period: Period
     """Continuous use for so long is long-term, as for the sentence it is an exception to."""
+
+    def reads(self) -> frozenset[str]:
+        """Give the value sets it looks at."""
+        return frozenset(self.medication)
 
     def judge(self, case: Case) -> Judgement:
         """Another drug that is long-term by itself makes it not met; a possible replacement is for a reviewer."""

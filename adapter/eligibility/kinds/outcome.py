@@ -10,7 +10,7 @@ from adapter.eligibility.reason import Reason
 from adapter.eligibility.truth import Truth
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """Yes, no, or unknown with a reason; silence is no Outcome at all."""
 
     truth: Truth

@@ -3,9 +3,10 @@
 import msgspec
 
 from adapter.eligibility.case import Case
-from adapter.eligibility.facts import Answer, Result, Sex
+from adapter.eligibility.facts import Answer, Condition, Result, Sex
 from adapter.eligibility.finding import Evidence, Judgement, unknown
 from adapter.eligibility.kinds.condition import ConditionClause
+from adapter.eligibility.kinds.condition import shown as shown_condition
 from adapter.eligibility.kinds.outcome import Outcome
 from adapter.eligibility.kinds.selection import evidence_of, most_telling
 from adapter.eligibility.reason import Reason
@@ -14,6 +15,20 @@ from adapter.eligibility.values import Period
 
 _MAN = "not applicable: the patient is male"
 _NOT_FERTILE = "not applicable: the patient is of no childbearing potential"
+
+
+def _not_fertile(case: Case) -> tuple[str, Evidence]:
+    """Say why the sentence is not about this patient, with what shows it: the sex, a record, or the age."""
+    person = case.facts.person
+    if case.sex is Sex.MALE:
+        return _MAN, Evidence(person.source, "sex male")
+    ended = case.fertility_ended_by()
+    if isinstance(ended, Condition):
+        return _NOT_FERTILE, shown_condition(ended)
+    if ended is not None:
+        return _NOT_FERTILE, Evidence(ended.source, f"{ended.label} (done)", ended.when.text if ended.when else None)
+    born = person.birth.text if person.birth else "on an unknown day"
+    return _NOT_FERTILE, Evidence(person.source, f"sex {case.sex.value}, born {born}")
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -94,6 +109,9 @@ class Pregnancy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     status_roles: tuple[str, ...] = ()
     test_roles: tuple[str, ...] = ()
 
+    def reads(self) -> None:
+        """Say that it is always judged: it asks about the person."""
+
     def judge(self, case: Case) -> Judgement:
         """An open diagnosis wins over any test; positives and negatives side by side contradict each other."""
         now = self._now(case)
@@ -149,9 +167,8 @@ class Pregnancy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
         if against and unclear:
             return unknown(Reason.CONFLICT, "a negative answer beside one that is not clear", against + unclear)
         if fertile is Truth.NOT_MET:
-            said = _MAN if case.sex is Sex.MALE else _NOT_FERTILE
-            sex = Evidence(case.facts.person.source, f"sex {case.sex.value}")
-            return Judgement(Truth.NOT_MET, None, said, (*against, sex), applicable=False)
+            said, why = _not_fertile(case)
+            return Judgement(Truth.NOT_MET, None, said, (*against, why), applicable=False)
         if diagnosis is not None and diagnosis.reason is Reason.VERIFY and not against:
             return _open(diagnosis, ())
         if against:
@@ -192,6 +209,9 @@ class Lactation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     window: Period
     status_roles: tuple[str, ...] = ()
 
+    def reads(self) -> None:
+        """Say that it is always judged: it asks about the person."""
+
     def judge(self, case: Case) -> Judgement:
         """The latest status or an active record says so; its denial beside one contradicts it."""
         diagnosis = case.once(self.diagnosis, self.diagnosis.weigh)
@@ -206,8 +226,8 @@ class Lactation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
         if case.sex is Sex.MALE:
             if yes or shows:
                 return unknown(Reason.CONFLICT, "breast-feeding is recorded of a male patient", yes + also)
-            sex = (Evidence(case.facts.person.source, "sex male"),)
-            return Judgement(Truth.NOT_MET, None, _MAN, sex, applicable=False)
+            said, why = _not_fertile(case)
+            return Judgement(Truth.NOT_MET, None, said, (why,), applicable=False)
         if no and (yes or shows):
             return unknown(Reason.CONFLICT, "breast-feeding is recorded as yes and as no", yes + no + also)
         if shows and diagnosis is not None:
@@ -229,8 +249,10 @@ class Lactation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
         delivery = self.delivery.weigh(case)
         recent = delivery is not None and delivery.reason is not Reason.NOEVIDENCE
         if case.childbearing() is Truth.NOT_MET and not recent:
-            said = f"{_NOT_FERTILE}, and no record of a recent delivery"
-            return Judgement(Truth.NOT_MET, None, said, applicable=False)
+            said, why = _not_fertile(case)
+            return Judgement(
+                Truth.NOT_MET, None, f"{said}, and no record of a recent delivery", (why,), applicable=False
+            )
         if diagnosis is not None:
             return _open(diagnosis, ())
         reason = _reason(status, Reason.SEX if case.sex is Sex.UNKNOWN else Reason.NOEVIDENCE)
@@ -248,11 +270,14 @@ class NegativePregnancyTest(
     window: Period
     test_roles: tuple[str, ...] = ()
 
+    def reads(self) -> None:
+        """Say that it is always judged: it asks about the person."""
+
     def judge(self, case: Case) -> Judgement:
         """Any positive in the window fails it; a test older than the window says nothing."""
         if case.childbearing() is Truth.NOT_MET:
-            said = _MAN if case.sex is Sex.MALE else _NOT_FERTILE
-            return Judgement(Truth.MET, None, said, applicable=False)
+            said, why = _not_fertile(case)
+            return Judgement(Truth.MET, None, said, (why,), applicable=False)
         tests = said_of(self.test, self.test_roles, self.window, case)
         window = self.window.text
         if tests.positive:

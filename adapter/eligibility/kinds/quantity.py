@@ -9,10 +9,10 @@ from adapter.eligibility.case import Case
 from adapter.eligibility.facts import Population, ReferenceRange, Result, Sex
 from adapter.eligibility.finding import Evidence, Judgement, unknown
 from adapter.eligibility.kinds.derivation import Derivation, NotDerived, derived
-from adapter.eligibility.kinds.selection import Answered, Choice, evidence_of, newest, seen
+from adapter.eligibility.kinds.selection import Answered, Choice, Latest, asked_of, evidence_of, latest_of
 from adapter.eligibility.reason import Reason
 from adapter.eligibility.truth import Truth
-from adapter.eligibility.values import Bounds, Limits, Period, plain
+from adapter.eligibility.values import Bounds, Limits, Period, plain, rounded
 
 _REPLACEABLE = frozenset(
     (Reason.NODATA, Reason.STALE, Reason.STATUS, Reason.UNIT, Reason.IMPLAUSIBLE, Reason.ABSENT_REASON)
@@ -23,6 +23,9 @@ class Age(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="ki
     """Completed years at the instant of the question lie within the limits."""
 
     limits: Limits
+
+    def reads(self) -> None:
+        """Say that it is always judged: it asks about the person."""
 
     def judge(self, case: Case) -> Judgement:
         """A partial birth date gives the youngest and oldest the patient can be; both must agree."""
@@ -66,14 +69,21 @@ class Quantity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
     near: Decimal = Decimal(0)
     """Share of a limit within which a converted value is called borderline."""
 
+    def reads(self) -> frozenset[str] | None:
+        """Give the inputs it looks at; where it speaks of one sex it is always judged."""
+        if self.only is not None:
+            return None
+        return frozenset((self.input,)).union(self.derive.reads() if self.derive is not None else ())
+
     def judge(self, case: Case) -> Judgement:
         """Judge by the latest day of usable status; an older value never stands in for it."""
         if self.only is not None and case.sex is not Sex.UNKNOWN and case.sex.value != self.only:
             said = f"not applicable: the sentence speaks of {self.only} patients"
-            return Judgement(Truth.NOT_MET, None, said, applicable=False)
+            sex = Evidence(case.facts.person.source, f"sex {case.sex.value}")
+            return Judgement(Truth.NOT_MET, None, said, (sex,), applicable=False)
         results = case.facts.results.get(self.input, ())
-        deciding = [result for result in results if result.role in self.roles]
-        choice = newest(deciding, case, self.window, lambda result: self.answer(result, case))
+        latest = case.keep((self.input, self.roles), lambda: self._latest(case))
+        choice = asked_of(latest, case, self.window, lambda result: self.answer(result, case))
         judgement = self.sentence(choice, case, results)
         if self.derive is not None and self.derive.competes and choice.deciding:
             judgement = self._later_of(judgement, choice, case)
@@ -83,6 +93,10 @@ class Quantity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
             said = f"{judgement.message}, and the limit is for {self.only} patients"
             return unknown(Reason.SEX, said, judgement.evidence, judgement.window)
         return judgement
+
+    def _latest(self, case: Case) -> Latest:
+        results = case.facts.results.get(self.input, ())
+        return latest_of([result for result in results if result.role in self.roles], case)
 
     def answer(self, result: Result, case: Case) -> Answered:
         """Say whether one result lies within the limits."""
@@ -154,7 +168,7 @@ class Quantity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
 
     def sentence(self, choice: Choice, case: Case, results: tuple[Result, ...] | list[Result]) -> Judgement:
         """Say what the deciding results amount to."""
-        evidence = seen(choice)
+        evidence = choice.latest.evidence
         if choice.truth is not Truth.UNKNOWN:
             result = next(each for each in choice.deciding if each.problem is None)
             return Judgement(
@@ -197,8 +211,13 @@ class Quantity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
             return said + equivalent.phrase(result.unit or "", truth, bounds)
         words = self.limits.phrase(self.as_printed_unit or self.unit, truth, bounds, self.as_printed)
         is_as_printed = bool(self.as_printed_unit) and result.sent.endswith(f" {self.as_printed_unit}")
-        converted = f" ({result.conversion})" if result.conversion is not None and not is_as_printed else ""
-        return said + words + converted + self._borderline(result, self.limits)
+        how = ""
+        if not is_as_printed and result.conversion is not None:
+            how = f" ({result.conversion})"
+        elif not is_as_printed and self.as_printed_unit and self.as_printed_unit != self.unit:
+            limits = self.limits.map(lambda end: Decimal(rounded(end)))
+            how = f" ({limits.phrase(self.unit, truth, bounds)})"
+        return said + words + how + self._borderline(result, self.limits)
 
     def _borderline(self, result: Result, limits: Limits) -> str:
         bounds = result.bounds

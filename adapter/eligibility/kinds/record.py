@@ -28,6 +28,10 @@ class ProcedureClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, t
     """Value sets whose codes count only with an eye as the body site."""
     gives: Reason | None = None
 
+    def reads(self) -> frozenset[str]:
+        """Give the value sets it looks at."""
+        return frozenset(self.procedure)
+
     def weigh(self, case: Case) -> Outcome | None:
         """Say what the procedures of these value sets amount to; None when no record speaks."""
         by_set = case.facts.procedures
@@ -76,6 +80,10 @@ class EncounterClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, t
     within: Period
     gives: Reason | None = None
 
+    def reads(self) -> frozenset[str]:
+        """Give the value sets it looks at."""
+        return frozenset(self.encounter)
+
     def weigh(self, case: Case) -> Outcome | None:
         """Say what such encounters amount to; None when no record speaks."""
         by_set = case.facts.encounters
@@ -115,6 +123,10 @@ class ValueClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_f
     gives: Reason | None = None
     short: Reason = Reason.HUMAN
     """What values on record that do not suffice lead to."""
+
+    def reads(self) -> frozenset[str]:
+        """Give the input it looks at."""
+        return frozenset((self.value,))
 
     def weigh(self, case: Case) -> Outcome | None:
         """Say what the values on record amount to; None when there are none."""
@@ -176,6 +188,10 @@ class AllClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     """What it leads to when some hold and others are silent; None: silence."""
     gives: Reason | None = None
 
+    def reads(self) -> frozenset[str]:
+        """Give what any of the clauses looks at."""
+        return frozenset().union(*(clause.reads() for clause in self.all))
+
     def weigh(self, case: Case) -> Outcome | None:
         """Say whether all hold; where one part is denied the combination is silent, not the whole sentence false."""
         outcomes = [clause.weigh(case) for clause in self.all]
@@ -212,6 +228,11 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
     empty_list_within: Period | None = None
     subject: str = ""
     """What the sentence looks for, in words."""
+
+    def reads(self) -> frozenset[str]:
+        """Give what any of the clauses looks at, and the list that may be known to be empty."""
+        empty_list = (self.empty_list,) if self.empty_list is not None else ()
+        return frozenset(empty_list).union(*(clause.reads() for clause in self.any))
 
     def judge(self, case: Case) -> Judgement:
         """Weigh every clause: a yes settles it, an open question leaves it open, silence is no answer."""
@@ -251,7 +272,7 @@ def silent(case: Case, reason: Reason, subject: str, kind: str | None, within: P
             if each.kind == kind and begun and first >= case.since(within):
                 when = each.when.text if each.when else None
                 evidence = Evidence(each.source, f"{kind.replace('-', ' ')} known to be empty", when)
-                what = f"no {subject.removeprefix('an ').removeprefix('a ')}: " if subject else ""
+                what = f"no record of {subject}: " if subject else ""
                 said = f"{what}the {kind.replace('-', ' ')} is known to be empty ({each.source.words})"
                 return Judgement(Truth.NOT_MET, None, said, (evidence,))
     return unknown(reason, f"no record of {subject}" if subject else reason.meaning)

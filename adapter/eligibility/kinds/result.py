@@ -8,7 +8,7 @@ from adapter.eligibility.case import Case
 from adapter.eligibility.facts import Answer, Result
 from adapter.eligibility.finding import Judgement, unknown
 from adapter.eligibility.kinds.condition import ConditionClause, State
-from adapter.eligibility.kinds.selection import Answered, newest, seen
+from adapter.eligibility.kinds.selection import Answered, newest
 from adapter.eligibility.reason import Reason
 from adapter.eligibility.truth import Truth
 from adapter.eligibility.values import Period
@@ -23,21 +23,25 @@ class ResultIs(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
     label: str = ""
     roles: tuple[str, ...] = ()
     or_condition: tuple[str, ...] = ()
-    """Value sets whose active, confirmed condition dated in the window is met when no result answers."""
+    """Value sets whose active, confirmed condition dated in the window is met when no result counts in the window."""
+
+    def reads(self) -> frozenset[str]:
+        """Give the input and the value sets it looks at."""
+        return frozenset((self.input, *self.or_condition))
 
     def judge(self, case: Case) -> Judgement:
         """Judge by the latest day; an indeterminate answer decides nothing."""
         results = [each for each in case.facts.results.get(self.input, ()) if each.role in self.roles]
         choice = newest(results, case, self.window, self._answer)
         window = self.window.text if self.window else None
-        evidence = seen(choice)
+        evidence = choice.latest.evidence
         if choice.truth is not Truth.UNKNOWN:
             result = next(each for each in choice.deciding if each.problem is None)
             when = f" on {result.when.text[:10]}" if result.when else ""
             word = result.answer.value if result.answer else ""
             said = f"{self.label} {result.sent}{when} ({result.source.words}) is {word}"
             return Judgement(choice.truth, None, said, evidence, window, result)
-        if self.or_condition:
+        if self.or_condition and (choice.latest.missing is not None or choice.reason is Reason.STALE):
             stated = self._condition(case)
             if stated is not None:
                 return stated

@@ -1,5 +1,6 @@
 """Which result counts: the latest day of usable status decides, whatever its value is worth."""
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
@@ -48,25 +49,55 @@ def most_telling(reasons: Iterable[Reason]) -> Reason:
     return min(reasons, key=_RANK.__getitem__)
 
 
+class Latest(msgspec.Struct, frozen=True, dict=True):
+    """The results that decide, whatever is asked of their values: those of the latest day of usable status."""
+
+    results: Sequence[Result]
+    spans: Sequence[tuple[int, int]]
+    """First and last day each of them can mean, up to the question."""
+    ignored: Sequence[Result]
+    """Results of no usable status that are as new."""
+    day: int = 0
+    """The latest day that is sure; 0 where none is."""
+    missing: Reason | None = None
+    """Why there is none."""
+
+    @functools.cached_property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """These results and the ignored ones as evidence, in a stable order."""
+        shown = [evidence_of(result) for result in self.results]
+        shown.extend(evidence_of(result, f"ignored: status {result.status}") for result in self.ignored)
+        if len(shown) > 1:
+            shown.sort(key=lambda item: (item.on or "", item.source.reference, item.sent))
+        return tuple(shown)
+
+
 class Choice(msgspec.Struct, frozen=True):
     """What the deciding results say together."""
 
     truth: Truth
     reason: Reason | None
-    deciding: Sequence[Result] = ()
-    ignored: Sequence[Result] = ()
-    """Results of no usable status that are as new as the deciding ones."""
+    latest: Latest
+
+    @property
+    def deciding(self) -> Sequence[Result]:
+        """The results that decide."""
+        return self.latest.results
 
 
 def newest(results: Sequence[Result], case: Case, window: Period | None, judge: Judge) -> Choice:
-    """Say what the latest results inside the window say.
+    """Say what the latest results inside the window say."""
+    return asked_of(latest_of(results, case), case, window, judge)
 
-    Results of a status that does not count are listed and ignored, those after the question too.  All results of
-    the latest calendar day must agree.  An older value never stands in for a newer one that cannot be used.  A date
-    too coarse to say which result is the latest leaves the answer open unless every candidate agrees.
+
+def latest_of(results: Sequence[Result], case: Case) -> Latest:
+    """Find the latest results.
+
+    Those of a status that does not count are listed and ignored, those after the question too.  An older value never
+    stands in for a newer one that cannot be used.
     """
     if not results:
-        return Choice(Truth.UNKNOWN, Reason.NODATA)
+        return Latest((), (), (), missing=Reason.NODATA)
     as_of = case.as_of
     past: list[tuple[int, int, Result]] = []
     maybe: list[tuple[int, int, Result]] = []
@@ -92,24 +123,34 @@ def newest(results: Sequence[Result], case: Case, window: Period | None, judge: 
         found.reverse()
     if not past and not maybe:
         if ignored:
-            return Choice(Truth.UNKNOWN, Reason.STATUS, (), ignored)
-        return Choice(Truth.UNKNOWN, Reason.DATE if future else Reason.NODATA, results[:1])
-    latest = max((first for first, _, _ in past), default=0)
-    contenders = [entry for entry in (*past, *maybe) if entry[1] >= latest]
-    newer = [result for result in ignored if as_of.days(result.when)[1] >= latest]
-    group = [result for _, _, result in contenders]
+            return Latest((), (), ignored, missing=Reason.STATUS)
+        return Latest(results[:1], (), (), missing=Reason.DATE if future else Reason.NODATA)
+    day = max((first for first, _, _ in past), default=0)
+    contenders = [entry for entry in (*past, *maybe) if entry[1] >= day]
+    newer = [result for result in ignored if as_of.days(result.when)[1] >= day]
+    return Latest([each for _, _, each in contenders], [(first, last) for first, last, _ in contenders], newer, day)
+
+
+def asked_of(latest: Latest, case: Case, window: Period | None, judge: Judge) -> Choice:
+    """Say what the latest results say, where they lie inside the window.
+
+    All results of the latest calendar day must agree.  A date too coarse to say which result is the latest leaves the
+    answer open unless every candidate agrees.
+    """
+    group = latest.results
+    if latest.missing is not None:
+        return Choice(Truth.UNKNOWN, latest.missing, latest)
     opens = case.since(window) if window is not None else 0
-    if latest < opens:
-        if all(last < opens for _, last, _ in contenders):
-            return Choice(Truth.UNKNOWN, Reason.STALE, group, newer)
-        return Choice(Truth.UNKNOWN, Reason.DATE, group, newer)
+    if latest.day < opens:
+        is_stale = all(last < opens for _, last in latest.spans)
+        return Choice(Truth.UNKNOWN, Reason.STALE if is_stale else Reason.DATE, latest)
     truth, reason = _agreed(group, judge)
-    if all(first == last == latest for first, last, _ in contenders):
-        return Choice(truth, reason, group, newer)
+    if all(first == last == latest.day for first, last in latest.spans):
+        return Choice(truth, reason, latest)
     agree = all(result.problem is None and judge(result)[0] is truth for result in group)
-    if not past or truth is Truth.UNKNOWN or not agree:
-        return Choice(Truth.UNKNOWN, Reason.DATE, group, newer)
-    return Choice(truth, None, group, newer)
+    if not latest.day or truth is Truth.UNKNOWN or not agree:
+        return Choice(Truth.UNKNOWN, Reason.DATE, latest)
+    return Choice(truth, None, latest)
 
 
 def _agreed(group: Sequence[Result], judge: Judge) -> Answered:
@@ -124,15 +165,6 @@ def _agreed(group: Sequence[Result], judge: Judge) -> Answered:
     if truth is not Truth.UNKNOWN:
         return truth, None
     return truth, most_telling(reason for _, reason in usable if reason is not None)
-
-
-def seen(choice: Choice) -> tuple[Evidence, ...]:
-    """List the deciding results and the newer ones that do not count, as evidence in a stable order."""
-    shown = [evidence_of(result) for result in choice.deciding]
-    shown.extend(evidence_of(result, f"ignored: status {result.status}") for result in choice.ignored)
-    if len(shown) > 1:
-        shown.sort(key=lambda item: (item.on or "", item.source.reference, item.sent))
-    return tuple(shown)
 
 
 def evidence_of(result: Result, note: str | None = None) -> Evidence:

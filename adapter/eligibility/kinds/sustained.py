@@ -44,6 +44,10 @@ class Sustained(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     label: str = ""
     roles: tuple[str, ...] = ()
 
+    def reads(self) -> frozenset[str]:
+        """Give the input it looks at."""
+        return frozenset((self.input,))
+
     def judge(self, case: Case) -> Judgement:
         """Look for a refuting value first, then for a run that ends with the latest value."""
         one = Quantity(
