@@ -1,7 +1,8 @@
 """How many wrong versions of the judging and mapping code the tests notice.
 
 Makes wrong versions with mutmut's operators, one at a time, in a copy of the project, and runs what the tests of
-tables, sentences and verdicts assert, in one fast process.  Prints the share noticed, by module, and the survivors.
+tables, sentences and verdicts assert, in one fast process; then, where these noticed nothing, the tests of reading
+and of the samples.  Prints the share noticed, by module, and the survivors.
 
     python tests/mutation.py [--sample 600] [--seed 1] [--workers 2] [--only PATTERN]
 """
@@ -24,7 +25,17 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 MUTATED = ("adapter/eligibility", "adapter/mapping")
-COPIED = ("adapter", "mappings", "trials", "tests")
+COPIED = ("adapter", "docs", "mappings", "sample_bundles", "tests", "trials", "pyproject.toml")
+SLOWER = (
+    "tests/test_reasons.py",
+    "tests/reading/test_unreadable_parts.py",
+    "tests/reading/test_unreadable_records.py",
+    "tests/reading/test_references.py",
+    "tests/reading/test_versions_of_fhir.py",
+    "tests/reading/test_bundle_types.py",
+    "tests/golden/test_golden.py",
+)
+"""Tests that are asked about what the fast ones did not notice."""
 PATIENCE_S = 120
 
 
@@ -64,7 +75,10 @@ def judge() -> int:
 def copy_of_project(folder: Path) -> Path:
     """Copy what is needed to judge, with the cases read once."""
     for name in COPIED:
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, folder / name)
     code = (
         "import sys, json; sys.path[:0] = ['.', 'tests', 'tests/golden']; import test_sentences as s; "
         "open('cases.json', 'w').write(json.dumps(s.tables()))"
@@ -74,19 +88,24 @@ def copy_of_project(folder: Path) -> Path:
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
+    here = os.pathsep.join((".", "tests"))
+    return {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "PYTHONPATH": here}
 
 
 def notices(folder: Path) -> bool:
     """Whether the tests notice the wrong version that stands in ``folder``; hanging is noticing."""
-    command = [sys.executable, "tests/mutation.py", "--judge"]
-    try:
-        done = subprocess.run(
-            command, cwd=folder, env=_environment(), capture_output=True, timeout=PATIENCE_S, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return True
-    return done.returncode != 0
+    pytest = ["-m", "pytest", "-x", "-q", "-n0", "-p", "no:cacheprovider", *SLOWER]
+    for arguments in (["tests/mutation.py", "--judge"], pytest):
+        command = [sys.executable, *arguments]
+        try:
+            done = subprocess.run(
+                command, cwd=folder, env=_environment(), capture_output=True, timeout=PATIENCE_S, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return True
+        if done.returncode != 0:
+            return True
+    return False
 
 
 def main() -> int:
