@@ -14,7 +14,7 @@ from adapter.eligibility.kinds.outcome import Outcome, weigh_together
 from adapter.eligibility.kinds.selection import evidence_of
 from adapter.eligibility.reason import Reason
 from adapter.eligibility.truth import Truth
-from adapter.eligibility.values import Limits, Period
+from adapter.eligibility.values import Bounds, Limits, Period
 
 
 class ProcedureClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="clause", tag="procedure"):
@@ -145,7 +145,7 @@ class ValueClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_f
         apart = self._on_different_days(holding, case)
         if len(apart) >= self.days:
             first = apart[0]
-            said = f"{first.label} {first.sent} ({first.source.words}) is in the range asked for"
+            said = self._said(first)
             evidence = tuple(evidence_of(each) for each in apart)
             if self.gives is not None:
                 return Outcome(Truth.UNKNOWN, self.gives, f"{said}; {self.gives.meaning}", evidence)
@@ -157,6 +157,13 @@ class ValueClause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_f
             return Outcome.open(problems[0], f"no usable value: {problems[0].meaning}", *shown)
         said = f"{len(apart)} of {self.days} values on different days are in the range asked for"
         return Outcome.open(self.short, said, *shown)
+
+    def _said(self, result: Result) -> str:
+        when = f" on {result.when.text[:10]}" if result.when else ""
+        unit = result.unit or ""
+        words = self.limits[unit].phrase(unit, Truth.MET, result.bounds or Bounds(None, None))
+        said = f"{result.label} {result.sent}{when} ({result.source.words}) is {words}"
+        return said if self.days == 1 else f"{said}; {self.days} different days have such a value"
 
     def _holds(self, result: Result) -> bool:
         limits = self.limits.get(result.unit or "")
