@@ -85,6 +85,8 @@ class Result(msgspec.Struct, frozen=True, gc=False):
     answer: Answer | None = None
     problem: Reason | None = None
     """Why the value cannot be used; then neither ``bounds`` nor ``answer`` counts."""
+    is_broken: bool = False
+    """Whether a part of the resource could not be read, so that it may say anything."""
     conversion: str | None = None
     fasting: bool | None = None
     ranges: tuple[ReferenceRange, ...] = ()

@@ -133,6 +133,8 @@ class ObservationReader:
                     continue
                 reading = self._reading(part, target, way, entered)
                 problem = _contradiction(part) or reading.problem
+                if entered.unreadable and problem is Reason.ABSENT_REASON and part.data_absent_reason is None:
+                    problem = Reason.UNIT  # it was there, and could not be read
                 if not is_whole:
                     problem = problem or (Reason.UNIT if is_known or entered.unreadable else Reason.STATUS)
                 is_clear = problem is None
@@ -150,6 +152,7 @@ class ObservationReader:
                         unit=reading.unit,
                         answer=reading.answer if is_clear else None,
                         problem=problem or fasting_problem,
+                        is_broken=bool(entered.unreadable),
                         conversion=reading.conversion,
                         ranges=self._ranges(part, way.units, observation),
                         from_issued=from_issued,

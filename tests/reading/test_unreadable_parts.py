@@ -204,3 +204,10 @@ def test_a_panel_of_blood_pressures_is_its_parts_and_no_missing_value() -> None:
     del panel["component"]
     (read,) = answered(bundle(patient(), panel)).patients
     assert [each.sent for each in read.facts.results["vitals"]] == ["no value"]
+
+
+def test_a_result_that_cannot_be_read_is_not_ignored_beside_another_of_its_day() -> None:
+    readable, broken = newer(), newer()
+    broken |= {"id": "broken", "valueQuantity": {**broken["valueQuantity"], "value": "6.0"}}
+    assert word(bundle(patient(), readable)) == "met"
+    assert atoms(bundle(patient(), readable, broken))[A1C] == ("unknown", "UNIT")

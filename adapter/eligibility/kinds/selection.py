@@ -154,7 +154,12 @@ def asked_of(latest: Latest, case: Case, window: Period | None, judge: Judge) ->
 
 
 def _agreed(group: Sequence[Result], judge: Judge) -> Answered:
-    """Fold results of one day: unusable ones beside a usable one are ignored, usable ones must agree."""
+    """Fold results of one day: unusable ones beside a usable one are ignored, usable ones must agree.
+
+    One that is broken is not ignored: it may be the one that disagrees.
+    """
+    if len(group) > 1 and any(result.is_broken for result in group):
+        return Truth.UNKNOWN, most_telling(result.problem for result in group if result.problem is not None)
     usable = [judge(result) for result in group if result.problem is None]
     if not usable:
         return Truth.UNKNOWN, most_telling(result.problem for result in group if result.problem is not None)
