@@ -174,6 +174,8 @@ def _count(rule: CountFromPercent, case: Case) -> list[Derived] | NotDerived:
             parts.append([each for each in same if each.usable_status])
             missing.extend([Reason.STATUS] if same and not parts[-1] and role == rule.percent[0] else [])
         doubts = [reason for group in parts for each in group if (reason := _is_known(each)[1]) is not None]
+        shares = (each for each in results if each.role in rule.percent and each.usable_status)
+        doubts.extend(Reason.DATE for each in shares if _may_be_of_specimen(each, total, case))
         missing.extend(doubts)
         if not parts[0] or doubts:
             continue
@@ -200,3 +202,10 @@ def _one_specimen(part: Result, total: Result, case: Case) -> bool:
         return False
     first, last = case.as_of.days(part.when)
     return first == last and (first, last) == case.as_of.days(total.when)
+
+
+def _may_be_of_specimen(part: Result, total: Result, case: Case) -> bool:
+    """Whether a date too coarse to say leaves open that it belongs to the same day."""
+    first, last = case.as_of.days(part.when)
+    day, of_day = case.as_of.days(total.when)
+    return first < last and first <= of_day and day <= last
