@@ -156,7 +156,7 @@ def _subjects(catalog: Any) -> dict[str, Subject]:  # noqa: ANN401 (its module i
         ]
 
     def result_bundle(version: FhirVersion) -> Subject:
-        writer = ResultWriter(version, publisher, catalog.requirements(), catalog.trials)
+        writer = ResultWriter(version, publisher, catalog.requirements())
 
         def write(data: bytes) -> object:
             answered = screen_bundle(data, catalog, as_of)

@@ -12,14 +12,7 @@ from adapter.eligibility.kinds import judge
 from adapter.eligibility.kinds.human import SameAs
 from adapter.eligibility.kinds.selection import most_telling
 from adapter.eligibility.reason import Reason
-from adapter.eligibility.trial import (
-    Atom,
-    Contradiction,
-    Criterion,
-    Trial,
-    Truths,
-    truth_of,
-)
+from adapter.eligibility.trial import Atom, Contradiction, Criterion, Trial, Truths
 from adapter.eligibility.truth import Truth, all_of, negation
 from adapter.eligibility.values import AsOf, Period
 
@@ -166,7 +159,7 @@ def _verdict(trial: Trial, findings: Mapping[str, Finding], truths: Truths, whol
             by_machine_alone = _with(
                 trial, truths, lambda atom: atom.grade != "A" and not findings[atom.id].judgement.attested
             )
-            firm = all_of([favour(each, truth_of(each.logic, by_machine_alone, case)) for each in trial.criteria])
+            firm = all_of([favour(each, each.logic.holds(by_machine_alone, case)) for each in trial.criteria])
             return Verdict.ELIGIBLE if firm is Truth.MET else Verdict.CANDIDATE
         case _:
             only_people = not case.facts.person.death_unclear and _only_people_can_tell(trial, truths, whole, case)
@@ -197,12 +190,7 @@ def _can_be_settled(criterion: Criterion, truths: Truths, theirs: list[str], cas
     signs = criterion.signs
     for atom in theirs:
         best[atom] = Truth.MET if signs[atom] else Truth.NOT_MET
-    return favour(criterion, truth_of(criterion.logic, best, case)) is Truth.MET
-
-
-def signs_of(criterion: Criterion) -> dict[str, bool]:
-    """Say for each atom of a criterion whether its being true speaks for the patient."""
-    return criterion.signs
+    return favour(criterion, criterion.logic.holds(best, case)) is Truth.MET
 
 
 def screen(

@@ -72,11 +72,6 @@ class Any(msgspec.Struct, frozen=True, tag_field="node", tag="any"):
 Logic = AtomIs | Premise | Not | All | Any
 
 
-def truth_of(logic: Logic, truths: Truths, case: Case) -> Truth:
-    """Whether a criterion's tree holds, given the truth of its atoms."""
-    return logic.holds(truths, case)
-
-
 def _signs(logic: Logic, *, positive: bool, into: dict[str, bool]) -> None:
     match logic:
         case AtomIs(id):
@@ -173,7 +168,7 @@ class Criterion(msgspec.Struct, frozen=True, dict=True):
         """What the criterion comes to while its record is silent: one object for all patients."""
         findings = {atom.id: atom.silent for atom in self.atoms}
         truths = {name: finding.truth for name, finding in findings.items()}
-        return Silence(findings, truths, truth_of(self.logic, truths, nothing_on_record()))
+        return Silence(findings, truths, self.logic.holds(truths, nothing_on_record()))
 
 
 class Contradiction(msgspec.Struct, frozen=True):

@@ -13,11 +13,11 @@ from typing import Any
 
 import msgspec
 
-from adapter.eligibility.decide import Screening, Verdict, favour, signs_of
+from adapter.eligibility.decide import Screening, Verdict, favour
 from adapter.eligibility.facts import Result, Source
 from adapter.eligibility.finding import Finding
 from adapter.eligibility.reason import Reason
-from adapter.eligibility.trial import Criterion, Trial
+from adapter.eligibility.trial import Criterion
 from adapter.eligibility.truth import Truth, negation
 from adapter.eligibility.values import AsOf
 from adapter.fhir.record import OUR_TAG
@@ -67,16 +67,13 @@ class Publisher(msgspec.Struct, frozen=True):
 class ResultWriter:
     """Writes screenings as transaction Bundles of one FHIR version."""
 
-    def __init__(
-        self, version: FhirVersion, publisher: Publisher, requirements: dict[str, Requirement], trials: Iterable[Trial]
-    ) -> None:
+    def __init__(self, version: FhirVersion, publisher: Publisher, requirements: dict[str, Requirement]) -> None:
         self._version = version
         self._is_r4 = version is FhirVersion.R4
         self._publisher = publisher
         self._kept: dict[str, tuple[Finding, bytes]] = {}
         """By atom, its latest finding without evidence: nearly always the one object that says it of everyone."""
         self._requirements = {name: _encoded(_data_requirement(each)) for name, each in requirements.items()}
-        self._signs = {trial.key: {k: v for c in trial.criteria for k, v in signs_of(c).items()} for trial in trials}
         device = {
             "type": "Device",
             "identifier": {"system": f"{publisher.base}/identifier/software", "value": publisher.software},
@@ -232,7 +229,6 @@ class ResultWriter:
         """Encode one ``criterion`` parameter per atom, and collect every resource the findings rest on."""
         made: list[bytes] = []
         sources: dict[str, None] = {}
-        signs = self._signs[screening.trial.key]
         for criterion in screening.trial.criteria:
             for atom in criterion.atoms:
                 finding = screening.by_atom[atom.id]
@@ -242,7 +238,7 @@ class ResultWriter:
                     continue
                 rests_on = dict.fromkeys([item.source.versioned for item in finding.judgement.evidence])
                 sources.update(rests_on)
-                written = _encode(_criterion(criterion, finding, rests_on, positive=signs[atom.id]))
+                written = _encode(_criterion(criterion, finding, rests_on, positive=criterion.signs[atom.id]))
                 made.append(written)
                 if not rests_on:
                     self._kept[atom.id] = (finding, written)

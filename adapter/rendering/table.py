@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from adapter.eligibility.decide import Screening, Verdict, favour, signs_of
+from adapter.eligibility.decide import Screening, Verdict, favour
 from adapter.eligibility.trial import Atom, Criterion
 from adapter.eligibility.truth import Truth
 from adapter.errors import one_line
@@ -79,7 +79,7 @@ def against(screening: Screening) -> list[str]:
     for criterion, truth in zip(screening.trial.criteria, screening.criteria, strict=True):
         if favour(criterion, truth) is not Truth.NOT_MET:
             continue
-        wanted = {atom: Truth.NOT_MET if good else Truth.MET for atom, good in signs_of(criterion).items()}
+        wanted = {atom: Truth.NOT_MET if good else Truth.MET for atom, good in criterion.signs.items()}
         judgements = {atom.id: screening.by_atom[atom.id].judgement for atom in criterion.atoms}
         telling = [each.message for atom, each in judgements.items() if each.truth is wanted.get(atom)]
         said.append(f"{_number(criterion)}: {'; '.join(dict.fromkeys(telling))}")

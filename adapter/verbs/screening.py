@@ -54,7 +54,7 @@ def run(options: argparse.Namespace, catalog: Catalog) -> int:
     gc.freeze()
     reader = _Reader(files, catalog, trials, as_of)
     with _tidy_when_terminated():
-        _write(options, out, reader, catalog, trials, as_of)
+        _write(options, out, reader, catalog, as_of)
     return SET_ASIDE if reader.set_aside else DONE
 
 
@@ -63,7 +63,6 @@ def _write(
     out: Path | None,
     reader: "_Reader",
     catalog: Catalog,
-    trials: tuple[Trial, ...],
     as_of: AsOf,
 ) -> None:
     match options.format:
@@ -71,7 +70,7 @@ def _write(
             lines = FindingLines({"adapter": __version__, "mappings": catalog.mappings.version})
             _write_lines(out, "findings.ndjson", _finding_lines(reader.screened(), lines))
         case "bundle":
-            _write_bundles(out, reader.screened(), _writer(options, catalog, trials), as_of)
+            _write_bundles(out, reader.screened(), _writer(options, catalog), as_of)
         case _:
             _write_table(out, reader.screened())
 
@@ -228,7 +227,7 @@ def _finding_lines(screened: Iterable[Screened], lines: FindingLines) -> Iterato
             yield from lines.lines(each.patient.patient, screening)
 
 
-def _writer(options: argparse.Namespace, catalog: Catalog, trials: tuple[Trial, ...]) -> ResultWriter:
+def _writer(options: argparse.Namespace, catalog: Catalog) -> ResultWriter:
     secret = ""
     if options.secret_file is not None:
         try:
@@ -238,7 +237,7 @@ def _writer(options: argparse.Namespace, catalog: Catalog, trials: tuple[Trial, 
             raise AdapterError.of(Category.NOT_FOUND, "secret-file", said) from None
     software = f"fhir-trial-adapter/{__version__} mappings/{catalog.mappings.version}"
     publisher = Publisher(software, options.base.rstrip("/"), secret, conditional=options.conditional)
-    return ResultWriter(FhirVersion(options.fhir_version), publisher, catalog.requirements(), trials)
+    return ResultWriter(FhirVersion(options.fhir_version), publisher, catalog.requirements())
 
 
 def _write_bundles(out: Path | None, screened: Iterable[Screened], writer: ResultWriter, as_of: AsOf) -> None:

@@ -51,8 +51,7 @@ def _results(path: Path, version: FhirVersion) -> str:
     (patient,), _ = screened_sample(path)
     own = claim(path)
     screenings = [each for each in patient.screenings if own and each.trial.key == own[0]]
-    trials = tuple(each.trial for each in screenings)
-    writer = ResultWriter(version, Publisher("fhir-trial-adapter/golden"), catalog().requirements(), trials)
+    writer = ResultWriter(version, Publisher("fhir-trial-adapter/golden"), catalog().requirements())
     data = writer.bundle(patient.patient, patient.facts.person.source, screenings, parse_as_of(AS_OF))
     return json.dumps(json.loads(data), indent=1, ensure_ascii=False) + "\n"
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.eligibility.case import Case, ChildbearingRule, Rules
-from adapter.eligibility.decide import favour, signs_of, truth_of
+from adapter.eligibility.decide import favour
 from adapter.eligibility.facts import Facts, Person, Sex, Source
 from adapter.eligibility.trial import All, Any, AtomIs, Criterion, Logic, Not
 from adapter.eligibility.truth import Truth, all_of, any_of, negation
@@ -38,14 +38,14 @@ def fillings(known: dict[str, Truth]) -> list[dict[str, Truth]]:
 
 @given(trees, truths)
 def test_filling_an_unknown_never_flips_a_decided_criterion(tree: Logic, known: dict[str, Truth]) -> None:
-    decided = truth_of(tree, known, CASE)
+    decided = tree.holds(known, CASE)
     if decided is not Truth.UNKNOWN:
-        assert {truth_of(tree, filled, CASE) for filled in fillings(known)} == {decided}
+        assert {tree.holds(filled, CASE) for filled in fillings(known)} == {decided}
 
 
 @given(trees, truths)
 def test_what_is_known_gives_a_decided_criterion(tree: Logic, known: dict[str, Truth]) -> None:
-    assert all(truth_of(tree, filled, CASE) is not Truth.UNKNOWN for filled in fillings(known))
+    assert all(tree.holds(filled, CASE) is not Truth.UNKNOWN for filled in fillings(known))
 
 
 @given(st.lists(st.sampled_from(Truth), max_size=6))
@@ -92,8 +92,8 @@ def test_the_sign_of_an_atom_says_which_answer_speaks_for_the_patient(
 ) -> None:
     criterion = Criterion("c", kind, "", tree, ())
     rank = {Truth.NOT_MET: 0, Truth.UNKNOWN: 1, Truth.MET: 2}
-    for atom, positive in signs_of(criterion).items():
+    for atom, positive in criterion.signs.items():
         good = {**known, atom: Truth.MET if positive else Truth.NOT_MET}
         bad = {**known, atom: Truth.NOT_MET if positive else Truth.MET}
-        better, worse = (favour(criterion, truth_of(tree, each, CASE)) for each in (good, bad))
+        better, worse = (favour(criterion, tree.holds(each, CASE)) for each in (good, bad))
         assert rank[better] >= rank[worse]

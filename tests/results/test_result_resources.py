@@ -53,7 +53,7 @@ def result_bytes(patient: str, version: FhirVersion, **publisher: str | bool) ->
     as_of = parse_as_of(AS_OF)
     (answered,) = screen_bundle(data, catalog(), as_of).patients
     who = msgspec.structs.replace(Publisher("fhir-trial-adapter/test"), **publisher)
-    writer = ResultWriter(version, who, catalog().requirements(), catalog().trials)
+    writer = ResultWriter(version, who, catalog().requirements())
     return writer.bundle(answered.patient, answered.facts.person.source, answered.screenings, as_of)
 
 

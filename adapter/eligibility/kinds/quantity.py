@@ -133,9 +133,10 @@ class Quantity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
         if made[0].day < reported:
             return direct
         computed = self._derived(direct, case)
-        usable = any(each.problem is None for each in choice.deciding)
-        if made[0].day > reported or not usable or computed.truth is direct.truth:
-            return computed if made[0].day > reported or not usable else direct
+        if made[0].day > reported or all(each.problem is not None for each in choice.deciding):
+            return computed
+        if computed.truth is direct.truth:
+            return direct
         evidence = (*direct.evidence, *(item for item in computed.evidence if item not in direct.evidence))
         return unknown(Reason.CONFLICT, f"{self.label} reported and computed differ", evidence, self._window)
 
