@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format lock mutation benchmark clean
+.PHONY: demo test check explore format lock mutation benchmark clean
 
 demo: $(VENV)/.ready  ## screen the sample bundles and print the table
 	$(BIN)/trial-adapter screen sample_bundles/ --as-of 2026-11-01T00:00:00Z
@@ -22,6 +22,9 @@ check: $(VENV)/.ready  ## what CI runs: format, lint, types, import layers, defi
 format: $(VENV)/.ready
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+explore: $(VENV)/.ready  ## draw new random examples for the laws, ten times; a red run is a fault to mend
+	for run in 1 2 3 4 5 6 7 8 9 10; do HYPOTHESIS_PROFILE=explore $(BIN)/pytest -q -n auto tests/properties || exit 1; done
 
 mutation: $(VENV)/.ready  ## how many wrong versions of the judging and mapping code the tests notice
 	$(BIN)/python tests/mutation.py

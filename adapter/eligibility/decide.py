@@ -120,12 +120,16 @@ def _attested(atom: Atom, judgement: Judgement, case: Case, lasts: Period) -> Ju
     if not fresh:
         return judgement
     latest = max(case.as_of.days(each.when)[0] for each in fresh)
-    of_latest = [each for each in fresh if case.as_of.days(each.when)[0] == latest]
+    begun = (each for each in answers if case.as_of.has_begun(each.when) is not Truth.NOT_MET)
+    of_latest = [each for each in begun if case.as_of.days(each.when)[1] >= latest]
     shown = tuple(_shown(each) for each in of_latest)
     if len({each.answer for each in of_latest}) > 1:
         if judgement.truth is not Truth.UNKNOWN:
             return judgement
-        return unknown(Reason.CONFLICT, "reviewers answered yes and no on one day", judgement.evidence + shown)
+        if all(case.as_of.days(each.when) == (latest, latest) for each in of_latest):
+            return unknown(Reason.CONFLICT, "reviewers answered yes and no on one day", judgement.evidence + shown)
+        said = "reviewers answered yes and no, with dates too coarse to say which is the latest"
+        return unknown(Reason.DATE, said, judgement.evidence + shown)
     says = Truth.MET if of_latest[0].answer else Truth.NOT_MET
     if judgement.truth is Truth.UNKNOWN:
         word = "yes" if of_latest[0].answer else "no"

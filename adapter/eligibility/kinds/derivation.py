@@ -30,6 +30,8 @@ class NotDerived(msgspec.Struct, frozen=True):
 
     reason: Reason
     evidence: tuple[Evidence, ...] = ()
+    day: int = 0
+    """The last day it may have stood for, where only a date too coarse is in the way; 0 otherwise."""
 
 
 class BodyMassIndex(
@@ -163,8 +165,10 @@ def _number(result: Result) -> Decimal:
 def _count(rule: CountFromPercent, case: Case) -> list[Derived] | NotDerived:
     results = case.facts.results.get(rule.input, ())
     totals = _latest([each for each in results if each.role == rule.total], case, rule.window)
+    shares = [each for each in results if each.role in rule.percent and each.usable_status]
     if isinstance(totals, NotDerived):
-        return totals
+        is_open = totals.reason is Reason.DATE and any(each.role == rule.percent[0] for each in shares)
+        return NotDerived(totals.reason, totals.evidence, case.as_of.day if is_open else 0)
     made = []
     missing: list[Reason] = []
     for total in totals:
@@ -174,7 +178,6 @@ def _count(rule: CountFromPercent, case: Case) -> list[Derived] | NotDerived:
             parts.append([each for each in same if each.usable_status])
             missing.extend([Reason.STATUS] if same and not parts[-1] and role == rule.percent[0] else [])
         doubts = [reason for group in parts for each in group if (reason := _is_known(each)[1]) is not None]
-        shares = (each for each in results if each.role in rule.percent and each.usable_status)
         doubts.extend(Reason.DATE for each in shares if _may_be_of_specimen(each, total, case))
         missing.extend(doubts)
         if not parts[0] or doubts:
@@ -194,7 +197,11 @@ def _count(rule: CountFromPercent, case: Case) -> list[Derived] | NotDerived:
             evidence = tuple(evidence_of(each) for each in shown)
             day, _ = case.as_of.days(total.when)
             made.append(Derived(Bounds.exactly(value), rounded(value), f"from {how}", evidence, day=day))
-    return made or NotDerived(most_telling(missing or [Reason.NODATA]))
+    if made:
+        return made
+    reason = most_telling(missing or [Reason.NODATA])
+    last = max(min(case.as_of.days(each.when)[1], case.as_of.day) for each in totals)
+    return NotDerived(reason, tuple(evidence_of(each) for each in totals), last if Reason.DATE in missing else 0)
 
 
 def _one_specimen(part: Result, total: Result, case: Case) -> bool:
@@ -208,4 +215,4 @@ def _may_be_of_specimen(part: Result, total: Result, case: Case) -> bool:
     """Whether a date too coarse to say leaves open that it belongs to the same day."""
     first, last = case.as_of.days(part.when)
     day, of_day = case.as_of.days(total.when)
-    return first < last and first <= of_day and day <= last
+    return (first < last or day < of_day) and first <= of_day and day <= last

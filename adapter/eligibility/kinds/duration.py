@@ -13,7 +13,7 @@ from adapter.eligibility.kinds.record import ValueClause
 from adapter.eligibility.kinds.selection import evidence_of
 from adapter.eligibility.reason import Reason
 from adapter.eligibility.truth import Truth, negation
-from adapter.eligibility.values import FIRST_DAY, Period
+from adapter.eligibility.values import FIRST_DAY, Moment, Period
 
 _CERTAIN = (Verification.CONFIRMED, Verification.ABSENT)
 
@@ -58,11 +58,17 @@ class Duration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
         latest = min(last for _, last in spans)
         evidence = tuple({shown(each): None for each in certain})
         truth = self._holds(earliest, latest, case)
-        before, before_evidence = self._before(case)
-        if before is not None and before < latest and self._is_longer(before, before, case) is Truth.MET:
+        signs = self._signs(case)
+        before = min(signs, key=lambda sign: (sign.last, sign.shown.source.reference), default=None)
+        if before is not None and before.last < latest and self._is_longer(before.last, before.last, case) is Truth.MET:
             truth = self._lengthened(truth)
-            earliest, latest = FIRST_DAY, before
-            evidence += before_evidence
+            earliest, latest = FIRST_DAY, before.last
+            evidence += (before.shown,)
+        elif (perhaps := self._perhaps_longer(signs, case)) is not None and (self.more_than is None) == (
+            truth is Truth.MET
+        ):
+            said = f"{self.subject} began {_words(earliest, latest)}, and an earlier sign is not dated well enough"
+            return unknown(Reason.DATE, said, (*evidence, perhaps.shown))
         since = _words(earliest, latest)
         if truth is Truth.UNKNOWN:
             said = f"{self.subject} began {since}: the record does not date it well enough"
@@ -89,21 +95,28 @@ class Duration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
         return stated if stated is Truth.NOT_MET else Truth.UNKNOWN
 
     def _doubtful(self, case: Case) -> Evidence | None:
-        """Give a record that is not sure and would make it longer than the limit."""
+        """Give a record that is not sure and may make it longer than the limit."""
         for name in self.earlier.conditions:
             for each in case.facts.conditions.get(name, ()):
                 stands = each.verification is Verification.DOUBTFUL and phase(each, case.as_of) is not Phase.HIDDEN
-                begin = _begin(each, case)[1]
-                if stands and self._is_longer(begin, begin, case) is Truth.MET:
+                if stands and self._may_be_longer(*_begin(each, case), case):
                     return shown(each, "not confirmed")
         for name in self.earlier.medications:
             for drug in case.facts.medications.get(name, ()):
                 if drug.exposure is not Exposure.UNCLEAR or drug.start is None:
                     continue
-                begin = case.as_of.days(drug.start)[1]
-                if self._is_longer(begin, begin, case) is Truth.MET:
+                if self._may_be_longer(*case.as_of.days(drug.start), case):
                     return shown_medication(drug, "not confirmed")
         return None
+
+    def _perhaps_longer(self, signs: "list[_Sign]", case: Case) -> "_Sign | None":
+        """Give a sign whose coarse date may lie beyond the limit."""
+        return next((sign for sign in signs if self._may_be_longer(sign.first, sign.last, case)), None)
+
+    def _may_be_longer(self, first: int, last: int, case: Case) -> bool:
+        """Whether a day of the stated span lies beyond the limit; with no stated beginning only its last day speaks."""
+        day = first if first > FIRST_DAY else last
+        return self._is_longer(day, day, case) is Truth.MET
 
     @property
     def _period(self) -> Period:
@@ -120,50 +133,58 @@ class Duration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
             return f"{'at most' if yes else 'more than'} {self.at_most}"
         return f"{'less than' if yes else 'not less than'} {self.less_than}"
 
-    def _before(self, case: Case) -> tuple[int | None, tuple[Evidence, ...]]:
-        """Find the earliest other sign of the disease: the latest day on which it can have been seen."""
-        signs: list[tuple[int, Evidence]] = []
+    def _signs(self, case: Case) -> "list[_Sign]":
+        """Find the other signs of the disease, with the first and the last day on which each can have been seen."""
+        signs: list[_Sign] = []
         as_of = case.as_of
         for name in self.earlier.conditions:
-            signs.extend(
-                (min(_begin(each, case)[1], _recorded(each, case)), shown(each, "earlier sign"))
-                for each in case.facts.conditions.get(name, ())
-                if each.verification in _CERTAIN
-            )
+            for each in case.facts.conditions.get(name, ()):
+                if each.verification in _CERTAIN:
+                    begun, recorded = _begin(each, case), _recorded(each, case)
+                    first, last = min(begun[0], recorded[0]), min(begun[1], recorded[1])
+                    signs.append(_Sign(first, last, shown(each, "earlier sign")))
         for name in self.earlier.medications:
             for drug in case.facts.medications.get(name, ()):
                 counts = drug.exposure in (Exposure.TAKEN, Exposure.ORDERED) and drug.start is not None
-                if counts and as_of.has_begun(drug.start) is Truth.MET:
-                    signs.append((as_of.days(drug.start)[1], shown_medication(drug, "earlier sign")))
+                if counts and as_of.has_begun(drug.start) is not Truth.NOT_MET:
+                    signs.append(_sign(drug.start, shown_medication(drug, "earlier sign"), case))
         for clause in self.earlier.values:
             signs.extend(
-                (as_of.days(each.when)[1], evidence_of(each, "earlier sign"))
+                _sign(each.when, evidence_of(each, "earlier sign"), case)
                 for each in case.facts.results.get(clause.value, ())
                 if each.role in clause.roles and self._is_diagnostic(each, clause, case)
             )
-        if not signs:
-            return None, ()
-        day, evidence = min(signs, key=lambda sign: (sign[0], sign[1].source.reference))
-        return day, (evidence,)
+        return signs
 
     @staticmethod
     def _is_diagnostic(result: Result, clause: ValueClause, case: Case) -> bool:
         limits = clause.limits.get(result.unit or "")
         if not result.usable_status or result.problem is not None or result.bounds is None or limits is None:
             return False
-        return case.as_of.has_begun(result.when) is Truth.MET and limits.hold(result.bounds) is Truth.MET
+        return case.as_of.has_begun(result.when) is not Truth.NOT_MET and limits.hold(result.bounds) is Truth.MET
 
 
-def _recorded(condition: Condition, case: Case) -> int:
-    """Give the latest day the record can have been made; today where it does not say."""
-    return case.as_of.days(condition.recorded)[1] if condition.recorded else case.as_of.day
+class _Sign(msgspec.Struct, frozen=True):
+    first: int
+    last: int
+    shown: Evidence
+
+
+def _sign(when: Moment | None, evidence: Evidence, case: Case) -> _Sign:
+    first, last = case.as_of.days(when)
+    return _Sign(first, min(last, case.as_of.day), evidence)
+
+
+def _recorded(condition: Condition, case: Case) -> tuple[int, int]:
+    """Give the first and the last day the record can have been made; today where it does not say."""
+    return case.as_of.days(condition.recorded) if condition.recorded else (case.as_of.day, case.as_of.day)
 
 
 def _begin(condition: Condition, case: Case) -> tuple[int, int]:
     """Give the first and last day the disease is said to have begun; a recorded date is only the latest it can be."""
     onset = condition.onset or condition.asserted
     if onset is None:
-        return FIRST_DAY, _recorded(condition, case)
+        return FIRST_DAY, _recorded(condition, case)[1]
     first, last = case.as_of.days(onset)
     return first, min(last, case.as_of.day)
 

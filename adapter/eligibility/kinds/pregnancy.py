@@ -217,9 +217,10 @@ class Lactation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
         diagnosis = case.once(self.diagnosis, self.diagnosis.weigh)
         status = said_of(self.status, self.status_roles, self.window, case)
         latest = max((case.as_of.days(each.when)[0] for each in (*status.positive, *status.negative)), default=0)
+        known = [*status.positive, *status.negative, *status.doubtful] if latest else []
+        last = [each for each in known if case.as_of.days(each.when)[1] >= latest]
         yes, no = (
-            _shown([each for each in group if case.as_of.days(each.when)[0] == latest])
-            for group in (status.positive, status.negative)
+            _shown([each for each in last if each.answer is answer]) for answer in (Answer.POSITIVE, Answer.NEGATIVE)
         )
         shows = diagnosis is not None and diagnosis.truth is Truth.MET
         also = diagnosis.evidence if diagnosis is not None else ()
@@ -229,7 +230,12 @@ class Lactation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
             said, why = _not_fertile(case)
             return Judgement(Truth.NOT_MET, None, said, (why,), applicable=False)
         if no and (yes or shows):
-            return unknown(Reason.CONFLICT, "breast-feeding is recorded as yes and as no", yes + no + also)
+            said = "breast-feeding is recorded as yes and as no"
+            if not shows and any(case.as_of.days(each.when) != (latest, latest) for each in last):
+                return unknown(
+                    Reason.DATE, f"{said}, with dates too coarse to say which is the latest", yes + no + also
+                )
+            return unknown(Reason.CONFLICT, said, yes + no + also)
         if shows and diagnosis is not None:
             return Judgement(Truth.MET, None, diagnosis.message, diagnosis.evidence + yes)
         if yes:

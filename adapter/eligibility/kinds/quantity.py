@@ -127,9 +127,14 @@ class Quantity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
     def _later_of(self, direct: Judgement, choice: Choice, case: Case) -> Judgement:
         """Let the later of the reported and the computed value decide; of one day both must agree."""
         made = derived(self.derive, case) if self.derive is not None else None
-        if made is None or isinstance(made, NotDerived):
+        if made is None:
             return direct
         reported = max(case.as_of.days(each.when)[1] for each in choice.deciding)
+        if isinstance(made, NotDerived):
+            if direct.truth is Truth.UNKNOWN or made.day < reported:
+                return direct
+            said = f"a computed {self.label} may be as new as the reported one: {Reason.DATE.meaning}"
+            return unknown(Reason.DATE, said, made.evidence + direct.evidence, self._window)
         if made[0].day < reported:
             return direct
         computed = self._derived(direct, case)
