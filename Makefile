@@ -3,13 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check explore format lock mutation benchmark clean
+.PHONY: demo test check explore format oracle conformance contract lock mutation benchmark clean
 
 demo: $(VENV)/.ready  ## screen the sample bundles and print the table
 	$(BIN)/trial-adapter screen sample_bundles/ --as-of 2026-11-01T00:00:00Z
 
 test: $(VENV)/.ready  ## everything that needs no network service
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist loadgroup
 
 check: $(VENV)/.ready  ## what CI runs: format, lint, types, import layers, definitions, tests
 	$(BIN)/ruff format --check .
@@ -26,11 +26,35 @@ format: $(VENV)/.ready
 explore: $(VENV)/.ready  ## draw new random examples for the laws, ten times; a red run is a fault to mend
 	for run in 1 2 3 4 5 6 7 8 9 10; do HYPOTHESIS_PROFILE=explore $(BIN)/pytest -q -n auto tests/properties || exit 1; done
 
+oracle: $(VENV)/.ready tests/oracle/node_modules/.package-lock.json  ## the emitted CQL, run by an engine we did not write (needs Node)
+	ORACLE=whole $(BIN)/pytest -n0 tests/oracle
+
+contract: $(VENV)/.ready tests/contract/node_modules/.package-lock.json  ## the export on a real FHIR server: Medplum's router, or FHIR_BASE_URL (needs Node)
+	$(BIN)/pytest -n0 tests/contract
+
+# HL7's own definitions; they are large, so they stand outside the checkout and are fetched once.
+HL7 ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fhir-trial-adapter/hl7
+conformance: $(VENV)/.ready $(HL7)/.ready  ## hold all that is emitted against HL7's own definitions (needs npm)
+	HL7_R4_EXAMPLES=$(HL7)/node_modules/hl7.fhir.r4.examples HL7_R5_CORE=$(HL7)/node_modules/hl7.fhir.r5.core \
+	HL7_R5_EXAMPLES=$(HL7)/node_modules/hl7.fhir.r5.examples $(BIN)/pytest -n auto tests/conformance tests/validate/test_validate_hl7.py
+
+tests/oracle/node_modules/.package-lock.json: tests/oracle/package-lock.json
+	npm ci --prefix tests/oracle --ignore-scripts --no-progress
+
+tests/contract/node_modules/.package-lock.json: tests/contract/package-lock.json
+	npm ci --prefix tests/contract --ignore-scripts --no-progress
+
+$(HL7)/.ready: tests/conformance/package-lock.json
+	mkdir -p $(HL7) && cp tests/conformance/package.json tests/conformance/package-lock.json tests/conformance/.npmrc $(HL7)
+	cd $(HL7) && npm ci --ignore-scripts --no-progress
+	touch $@
+
 mutation: $(VENV)/.ready  ## how many wrong versions of the judging and mapping code the tests notice
 	$(BIN)/python tests/mutation.py
 
 benchmark: $(VENV)/.ready  ## speed and memory on the bundles of REAL_BUNDLES (else the samples)
 	$(BIN)/python benchmarks/screening.py
+	$(BIN)/python benchmarks/exporting.py
 
 lock:  ## refresh requirements.lock from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate -o requirements.lock
@@ -42,4 +66,4 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) dist build out .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf tests/oracle/node_modules tests/contract/node_modules $(VENV) dist build out .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -6,6 +6,7 @@
 ['BMMSC', 'CFMSC', 'NCT01157403', 'NCT02302599', 'NCT06751199']
 
 ``screen_bundle(data, catalog, parse_as_of("2026-11-01T00:00:00Z"))`` screens the patients of a Bundle given as bytes.
+``emit_trial(catalog, "CFMSC", Naming(FhirVersion.R4))`` gives a trial as FHIR resources.
 Importing the package loads nothing heavy; each name is loaded when it is first asked for.
 """
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from adapter.eligibility.finding import Evidence, Finding, Judgement
     from adapter.eligibility.reason import Reason
     from adapter.eligibility.truth import Truth
+    from adapter.emission.emit import emit_trial
+    from adapter.emission.names import Naming
     from adapter.errors import AdapterError, Issue
     from adapter.fhir.dates import parse_as_of
     from adapter.screen import DocumentScreening, PatientScreening, screen_bundle
@@ -33,11 +36,13 @@ __all__ = [
     "Finding",
     "Issue",
     "Judgement",
+    "Naming",
     "PatientScreening",
     "Reason",
     "Screening",
     "Truth",
     "Verdict",
+    "emit_trial",
     "load_catalog",
     "parse_as_of",
     "screen_bundle",
@@ -51,11 +56,13 @@ _WHERE = {
     "Finding": "eligibility.finding",
     "Issue": "errors",
     "Judgement": "eligibility.finding",
+    "Naming": "emission.names",
     "PatientScreening": "screen",
     "Reason": "eligibility.reason",
     "Screening": "eligibility.decide",
     "Truth": "eligibility.truth",
     "Verdict": "eligibility.decide",
+    "emit_trial": "emission.emit",
     "load_catalog": "catalog.load",
     "parse_as_of": "fhir.dates",
     "screen_bundle": "screen",

@@ -82,6 +82,21 @@ def parser() -> argparse.ArgumentParser:
     )
     _definitions(screen)
     screen.set_defaults(run=_screen)
+
+    export = verbs.add_parser("export", help="write the trials as FHIR resources: to files, to a server, as pages")
+    export.add_argument("--out", type=Path, metavar="DIR", help="a file for each resource, a bundle for each trial")
+    export.add_argument("--server", metavar="URL", help="base of the FHIR server to write the trials to")
+    export.add_argument("--html", type=Path, metavar="DIR", help="a page for people for each trial")
+    export.add_argument("--fhir-version", choices=("R4", "R5"), default="R4", help="of what is written")
+    export.add_argument("--trial", action="append", default=[], metavar="KEY", help="only this trial; may be repeated")
+    export.add_argument("--package", action="store_true", help="with --out: all resources as a FHIR package too")
+    export.add_argument("--conditional", action="store_true", help="conditional operations instead of ids set by us")
+    export.add_argument("--dry-run", action="store_true", help="with --server: say what would change, write nothing")
+    export.add_argument("--base", default="https://trials.example.org/fhir", help="canonical base of what is written")
+    export.add_argument("--publisher", default="fhir-trial-adapter", metavar="NAME", help="who publishes it")
+    export.add_argument("--elm", type=Path, metavar="DIR", help="compiled CQL, one file for each library, to put in")
+    _definitions(export)
+    export.set_defaults(run=_export)
     return command
 
 
@@ -149,5 +164,11 @@ def _validate(options: argparse.Namespace) -> int:
 
 def _screen(options: argparse.Namespace) -> int:
     from adapter.verbs.screening import run  # noqa: PLC0415 (--help loads nothing)
+
+    return run(options, _catalog(options))
+
+
+def _export(options: argparse.Namespace) -> int:
+    from adapter.verbs.exporting import run  # noqa: PLC0415 (--help loads nothing)
 
     return run(options, _catalog(options))

@@ -18,6 +18,8 @@ CODE_LIKE = {
 }
 NUMBERS = {
     # Numbers in code that are no clinical knowledge, each with what it is.
+    ("delivery/settings.py", "60.0"): "seconds to wait for a server",
+    ("delivery/settings.py", "0.1"): "seconds, the shortest wait that can be set",
     ("mapping/clinical.py", "365.25"): "days a year, to place an age in years on the calendar",
 }
 

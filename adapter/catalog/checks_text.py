@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator
 
+import msgspec
+
 from adapter.catalog.catalog import PlacedAtom, Sources
 from adapter.catalog.trial_file import TrialFile
 from adapter.catalog.yaml_file import Loaded, Path_
@@ -71,18 +73,48 @@ class _Source:
         return found
 
 
-def _coverage(trial: TrialFile, loaded: Loaded) -> Iterator[Issue]:
+class Coverage(msgspec.Struct, frozen=True):
+    """Which words of a source stand in a criterion or a heading."""
+
+    words: int
+    """Words of the source, list marks left out."""
+    left: dict[int, list[str]]
+    """Words that nothing holds, by line counted from 0."""
+    strange_criteria: tuple[int, ...]
+    """Numbers of criteria whose text does not stand in the source."""
+    strange_headings: tuple[int, ...]
+
+    @property
+    def held(self) -> int:
+        """How many words a criterion or a heading holds."""
+        return self.words - sum(len(words) for words in self.left.values())
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every word is held, and every criterion and heading is the source's."""
+        return not (self.left or self.strange_criteria or self.strange_headings)
+
+
+def coverage(trial: TrialFile) -> Coverage:
+    """Hold the criteria and headings of a trial against its source."""
     source = _Source(trial.source.eligibility)
-    for number, criterion in enumerate(trial.criteria):
-        if not source.cover(criterion.text):
-            said = "these words do not stand in source.eligibility: copy them from there, to the letter"
-            yield loaded.issue("criterion-text", said, ("criteria", number, "text"))
-    for index, heading in enumerate(trial.source.headings):
-        if not source.cover(heading):
-            said = f"the heading {heading} does not stand in source.eligibility: correct or remove it"
-            yield loaded.issue("heading", said, ("source", "headings", index))
+    words = sum(len(words) for words in source.left().values())
+    criteria = tuple(number for number, each in enumerate(trial.criteria) if not source.cover(each.text))
+    headings = tuple(number for number, each in enumerate(trial.source.headings) if not source.cover(each))
+    return Coverage(words, source.left(), criteria, headings)
+
+
+def _coverage(trial: TrialFile, loaded: Loaded) -> Iterator[Issue]:
+    found = coverage(trial)
+    for number in found.strange_criteria:
+        said = "these words do not stand in source.eligibility: copy them from there, to the letter"
+        yield loaded.issue("criterion-text", said, ("criteria", number, "text"))
+    for number in found.strange_headings:
+        heading = trial.source.headings[number]
+        said = f"the heading {heading} does not stand in source.eligibility: correct or remove it"
+        yield loaded.issue("heading", said, ("source", "headings", number))
     key_line = loaded.line(_SOURCE) or 1
-    for line, words in source.left().items():
+    for line, words in found.left.items():
         place = key_line + 1 + line if _SOURCE in loaded.blocks else key_line
         said = f"no criterion and no heading holds these words of the source: {' '.join(words)}"
         issue = loaded.issue("source-left", said, _SOURCE)

@@ -11,7 +11,7 @@ import msgspec
 from adapter.catalog.catalog import Block, Catalog, PlacedAtom, Sources
 from adapter.catalog.checks_references import reference_issues
 from adapter.catalog.compile import Questions, compile_trial
-from adapter.catalog.prepare import UNREAD, convert
+from adapter.catalog.prepare import UNREAD, convert, policies_in
 from adapter.catalog.schema import schema_issues
 from adapter.catalog.site import Site, load_site
 from adapter.catalog.trial_file import TrialFile
@@ -60,8 +60,11 @@ def read_catalog(
     overlay = load_site(site, sources.issues) if site is not None else Site()
     compiled = []
     questions: Questions = {}
+    by_file: dict[int, list[PlacedAtom]] = {}
+    for each in sources.atoms:
+        by_file.setdefault(id(each.loaded), []).append(each)
     for loaded, trial in sources.trials:
-        mine = [each for each in sources.atoms if each.loaded is loaded]
+        mine = by_file.get(id(loaded), [])
         one = compile_trial(trial, mine, sources, overlay.value_sets, questions)
         if one is not None:
             compiled.append(one)
@@ -75,7 +78,8 @@ def read_catalog(
     overlay.apply(index, sources.inputs, sources.value_sets, sources.vocabulary, sources.issues)
     if sources.has_errors():
         return sources, None
-    table = Mappings(sources.inputs, sources.value_sets, sources.policy, sources.vocabulary, sources.digest)
+    named = {path: name for loaded in sources.mappings for name, path in policies_in(loaded.content)}
+    table = Mappings(sources.inputs, sources.value_sets, sources.policy, sources.vocabulary, sources.digest, named)
     rules = Rules(table.vocabulary.childbearing)
     extractor = Extractor(table, index, overlay.limits)
     files = {trial.key: trial for _, trial in sources.trials}

@@ -27,8 +27,20 @@ def _validator(kind: FileKind) -> Any:  # noqa: ANN401 (jsonschema's protocol)
     return jsonschema.Draft202012Validator(schema)
 
 
+@functools.cache
+def _fits(kind: FileKind) -> Any:  # noqa: ANN401 (jsonschema-rs's validator)
+    import jsonschema_rs  # noqa: PLC0415 (needed only when files are read)
+
+    return jsonschema_rs.Draft202012Validator(json.loads((FOLDER / f"{kind}.schema.json").read_text(encoding="utf-8")))
+
+
 def schema_issues(loaded: Loaded, kind: FileKind) -> list[tuple[Path_, Issue]]:
-    """Say every place where a file does not have the shape of its kind, with its path."""
+    """Say every place where a file does not have the shape of its kind, with its path.
+
+    jsonschema-rs says yes a thousand times faster; where it does not, jsonschema says why not.
+    """
+    if _fits(kind).is_valid(loaded.content):
+        return []
     validator = _validator(kind)
     found: dict[tuple[Path_, str], Issue] = {}
     for error in validator.iter_errors(loaded.content):

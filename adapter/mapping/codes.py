@@ -65,7 +65,7 @@ class CodeIndex:
                         self._add_targets(url, code.code, (Target(name, role),))
         for name, value_set in value_sets.items():
             self._routes.update({code: Route(route) for code, route in value_set.routes.items()})
-            for member in _with_included(name, value_sets):
+            for member in with_included(name, value_sets):
                 self._add_set(name, value_sets[member], value_set)
 
     def _add_targets(self, url: str, code: str, targets: tuple[Target, ...]) -> None:
@@ -76,7 +76,7 @@ class CodeIndex:
         for system, codes in source.codes.items():
             for code in codes:
                 naming = None if owner.refutable == "any-code" else frozenset(map(undotted, owner.refutable))
-                doubt = _doubt(owner, system, code.code) or _doubt(source, system, code.code)
+                doubt = doubt_of(owner, system, code.code) or doubt_of(source, system, code.code)
                 if system in self._hierarchical:
                     low, _, high = undotted(code.code).partition("-")
                     excluding = tuple(undotted(each) for each in source.excluding.get(system, ()))
@@ -214,14 +214,15 @@ def _words(concept: fhir.CodeableConcept | None) -> set[str]:
     return {word for code in said for word in (code, *re.split(r"[|\s]+", code))}
 
 
-def _doubt(value_set: ValueSet, system: System, code: str) -> Reason | None:
+def doubt_of(value_set: ValueSet, system: System, code: str) -> Reason | None:
+    """Say why a code of a value set does not prove its concept; None where it does."""
     for reason, codes in value_set.suggests.items():
         if code in codes.get(system, ()):
             return reason
     return None
 
 
-def _with_included(name: str, value_sets: dict[str, ValueSet]) -> list[str]:
+def with_included(name: str, value_sets: dict[str, ValueSet]) -> list[str]:
     """Give a value set and everything it includes, each once."""
     found = [name]
     for each in found:

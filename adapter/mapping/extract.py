@@ -22,6 +22,8 @@ class Mappings(msgspec.Struct, frozen=True):
     vocabulary: Vocabulary
     version: str
     """Digest of what the files say; every finding names it."""
+    named: dict[tuple[str | int, ...], str] = msgspec.field(default_factory=dict)
+    """The policy behind a number of these files, by its place: ``("inputs", "hba1c", "freshness")``."""
 
 
 class Extractor:

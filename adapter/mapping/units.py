@@ -36,7 +36,7 @@ class UnitReader:
         self.measure = measure
         self._replacements = vocabulary.unit_replacements
         self._same = vocabulary.same_units
-        self._factor = functools.lru_cache(maxsize=4096)(self._look_up)
+        self._factor = functools.lru_cache(maxsize=4096)(self.compared_in)
 
     def read(self, quantity: fhir.Quantity | None, code: fhir.CodeableConcept | None = None) -> Reading:
         """Read a Quantity under a code: its interval in the canonical or the kept unit, or what is wrong with it."""
@@ -89,7 +89,7 @@ class UnitReader:
             return lowest is None or value >= lowest
         return True
 
-    def _look_up(self, system: str | None, code: str | None, unit: str | None) -> tuple[str, Factor] | None:
+    def compared_in(self, system: str | None, code: str | None, unit: str | None) -> tuple[str, Factor] | None:
         """Give the unit a number is compared in and what multiplies it; None for one that is as it should be."""
         measure = self.measure
         if system == UCUM and code:

@@ -1,0 +1,100 @@
+"""A folder that a verb writes into: every file appears whole or not at all, and an equal one is left as it is."""
+
+import filecmp
+import os
+import secrets
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Self
+
+from adapter.errors import AdapterError, Category, Issue, Severity
+
+_TERMINATED = 128
+
+
+class Folder:
+    """A folder, and what this run has written into it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.names: set[str] = set()
+        """Every file of this run, by its path inside the folder."""
+        self.changed = 0
+        """How many of them were not there before, or were other."""
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Make a folder where there is none; raises AdapterError where nothing can be written."""
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            probe = _part(path / "probe")
+            probe.touch(exist_ok=False)
+            probe.unlink()
+        except OSError as error:
+            raise unwritable(error, path) from None
+        return cls(path)
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file, unless it holds these bytes already: version control and make go by its time."""
+        path = self.path / name
+        self.names.add(name)
+        try:
+            if path.stat().st_size == len(data) and path.read_bytes() == data:
+                return
+        except OSError:
+            pass  # what is not there, or cannot be read, is written
+        self.fill(name, lambda stream: _whole(stream, data))
+
+    def fill(self, name: str, fill: Callable[[IO[bytes]], None]) -> None:
+        """Write a file that is made as it is written: under another name first, renamed when it is complete."""
+        path = self.path / name
+        self.names.add(name)
+        part = _part(path)
+        try:
+            path.parent.mkdir(exist_ok=True)
+            with part.open("xb") as stream:
+                fill(stream)
+            if path.is_file() and filecmp.cmp(part, path, shallow=False):
+                return
+            part.replace(path)
+            self.changed += 1
+        except OSError as error:
+            raise unwritable(error, self.path) from None
+        finally:
+            with suppress(OSError):
+                part.unlink()
+
+
+def _whole(stream: IO[bytes], data: bytes) -> None:
+    stream.write(data)
+
+
+def _part(path: Path) -> Path:
+    """Name the file in the making: hidden, and of this run alone, so that two runs never write into one."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+
+
+def unwritable(error: OSError, folder: Path) -> AdapterError:
+    """Make the error of a folder that takes nothing more."""
+    issue = Issue(Severity.ERROR, "unwritable", f"cannot be written: {error.strerror}", file=folder.as_posix())
+    return AdapterError(Category.UNAVAILABLE, [issue])
+
+
+@contextmanager
+def tidy_when_terminated() -> Iterator[None]:
+    """Let SIGTERM end the run as an exception does, so that no file in the making stays behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(number: int, _: object) -> None:
+        raise SystemExit(_TERMINATED + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
