@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check explore format oracle conformance contract lock mutation benchmark clean
+.PHONY: demo test check explore format elm oracle conformance contract lock mutation benchmark clean
 
 demo: $(VENV)/.ready  ## screen the sample bundles and print the table
 	$(BIN)/trial-adapter screen sample_bundles/ --as-of 2026-11-01T00:00:00Z
@@ -25,6 +25,12 @@ format: $(VENV)/.ready
 
 explore: $(VENV)/.ready  ## draw new random examples for the laws, ten times; a red run is a fault to mend
 	for run in 1 2 3 4 5 6 7 8 9 10; do HYPOTHESIS_PROFILE=explore $(BIN)/pytest -q -n auto tests/properties || exit 1; done
+
+elm: $(VENV)/.ready tests/oracle/node_modules/.package-lock.json  ## export to EXPORT with the CQL compiled by the official translator (needs Node)
+	$(BIN)/trial-adapter export --out $(EXPORT)
+	node tests/oracle/compile.mjs $(EXPORT)/cql $(EXPORT)/elm
+	$(BIN)/trial-adapter export --out $(EXPORT) --elm $(EXPORT)/elm --package
+EXPORT ?= out/export
 
 oracle: $(VENV)/.ready tests/oracle/node_modules/.package-lock.json  ## the emitted CQL, run by an engine we did not write (needs Node)
 	ORACLE=whole $(BIN)/pytest -n0 tests/oracle

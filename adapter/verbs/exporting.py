@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import sys
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -26,9 +27,10 @@ from adapter.verbs.compiled import read_elm
 from adapter.verbs.folder import Folder, tidy_when_terminated
 
 DONE = 0
-_BUNDLES = "bundles"
+_BUNDLES, _CQL = "bundles", "cql"
 _OURS = re.compile(
-    rf"[A-Z][A-Za-z]+-[A-Za-z0-9.-]{{1,64}}\.json|{_BUNDLES}/[^/]+\.json|{re.escape(package.FILE_NAME)}", re.ASCII
+    rf"[A-Z][A-Za-z]+-[A-Za-z0-9.-]{{1,64}}\.json|{_BUNDLES}/[^/]+\.json|{_CQL}/[A-Za-z0-9]+\.cql|{re.escape(package.FILE_NAME)}",
+    re.ASCII,
 )
 """Files that an export writes, by their path inside the folder."""
 _NO_BASE = re.compile(r"[\s|#?\"<>\\^`{}]")
@@ -65,7 +67,7 @@ def run(options: argparse.Namespace, catalog: Catalog) -> int:
 
 
 class _Files:
-    """The resources of trials as files of one folder."""
+    """The resources of trials as files of one folder, and the CQL of their libraries as text beside them."""
 
     def __init__(self, folder: Folder, naming: Naming, options: argparse.Namespace) -> None:
         self._folder = folder
@@ -88,6 +90,8 @@ class _Files:
                 self._refuse_namesake(name, key)
             elif before.digest != hashlib.sha256(data).digest():
                 raise _namesake(name, key)
+            if before is None and each["resourceType"] == "Library":
+                self._folder.write(f"{_CQL}/{each['name']}.cql", b64decode(each["content"][0]["data"]))
         self._folder.write(f"{_BUNDLES}/{trial_id(key)}.json", pretty(self._transaction(resources)))
 
     def _transaction(self, resources: Sequence[Resource]) -> Resource:
@@ -122,7 +126,7 @@ class _Files:
         return "".join((*self._lines, total))
 
     def _name_left_over(self) -> None:
-        found = (each for pattern in ("*", f"{_BUNDLES}/*") for each in self._folder.path.glob(pattern))
+        found = (each for pattern in ("*", f"{_BUNDLES}/*", f"{_CQL}/*") for each in self._folder.path.glob(pattern))
         names = sorted(each.relative_to(self._folder.path).as_posix() for each in found if each.is_file())
         left = [each for each in names if each not in self._folder.names and _OURS.fullmatch(each)]
         for name in left[:_MOST_LEFT]:

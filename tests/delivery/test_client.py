@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from delivery_server import FakeServer, Reply, outcome
-from exporting import Heard, export
+from exported import Heard, export
 from small_trial import small_trial
 
 from adapter.delivery.backoff import Patience, retry_after_s

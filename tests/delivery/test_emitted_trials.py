@@ -2,7 +2,7 @@
 
 import pytest
 from delivery_server import FakeServer
-from exporting import export
+from exported import export
 
 import adapter
 from adapter.delivery.identity import name_of

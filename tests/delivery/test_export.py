@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from delivery_server import FakeServer, Json, Reply, outcome
-from exporting import Heard, copied, export
+from exported import Heard, copied, export
 from small_trial import shared_value_set, small_trial
 
 from adapter.delivery.export import run_server_export

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from delivery_server import FakeServer, Json, Reply
-from exporting import export
+from exported import export
 from small_trial import small_trial
 
 from adapter.delivery.settings import server_settings

@@ -45,13 +45,13 @@ class Checker:
         return [f"{issue.expression}: {issue.message}" for issue in found if issue.severity in wrong]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture  # of no wider scope: a module may write one version alone
 def checker(naming: Naming) -> Checker:
     """Give the checker of the version that ``naming`` writes."""
     return Checker(naming.version)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def problems(checker: Checker) -> Callable[[dict[str, Any]], list[str]]:
     """Give the checker's one question."""
     return checker.problems

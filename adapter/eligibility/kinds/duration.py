@@ -58,15 +58,14 @@ class Duration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
         latest = min(last for _, last in spans)
         evidence = tuple({shown(each): None for each in certain})
         truth = self._holds(earliest, latest, case)
+        changeable = Truth.MET if self.more_than is None else Truth.NOT_MET  # by an earlier sign
         signs = self._signs(case)
         before = min(signs, key=lambda sign: (sign.last, sign.shown.source.reference), default=None)
         if before is not None and before.last < latest and self._is_longer(before.last, before.last, case) is Truth.MET:
             truth = self._lengthened(truth)
             earliest, latest = FIRST_DAY, before.last
             evidence += (before.shown,)
-        elif (perhaps := self._perhaps_longer(signs, case)) is not None and (self.more_than is None) == (
-            truth is Truth.MET
-        ):
+        elif truth is changeable and (perhaps := self._perhaps_longer(signs, case)) is not None:
             said = f"{self.subject} began {_words(earliest, latest)}, and an earlier sign is not dated well enough"
             return unknown(Reason.DATE, said, (*evidence, perhaps.shown))
         since = _words(earliest, latest)
