@@ -24,11 +24,10 @@ _STATES = (
 
 @functools.cache
 def shared_text(library: str, version: FhirVersion) -> str:
-    """Give the source of a shared library for one FHIR version."""
-    text = (_FOLDER / f"{library}.cql").read_text("utf-8")
-    own = _FOLDER / f"{library}.{version.value}.cql"
-    if own.is_file():
-        text += own.read_text("utf-8")
+    """Give the source of a shared library for one FHIR version: its parts in order, then the version's own."""
+    of_others = {f"{each.value}.cql" for each in FhirVersion if each is not version}
+    parts = sorted(each for each in (_FOLDER / library).glob("*.cql") if each.name not in of_others)
+    text = "\n".join(each.read_text("utf-8") for each in parts)
     values = {
         "@version": SHARED_VERSION,
         "@fhir": MODEL[version],
