@@ -2,10 +2,7 @@
 
 import base64
 import hashlib
-import os
-import secrets
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from adapter import __version__
@@ -15,7 +12,7 @@ from adapter.eligibility.reason import Reason
 from adapter.eligibility.trial import Trial
 from adapter.emission.licences import copyright_of
 from adapter.emission.names import IS_ELIGIBLE, MEETS_EXCLUSION, MEETS_INCLUSION, trial_id
-from adapter.errors import AdapterError, Category, Issue, Severity
+from adapter.outputs import Folder
 from adapter.rendering import page_report as report
 from adapter.rendering import page_source as source
 from adapter.rendering.markup import Html, element, fold, joined, listing, table, terms
@@ -47,12 +44,13 @@ def write_pages(
     ``cql_by_trial`` and ``unsaid_by_trial`` are by trial key; raises AdapterError where they cannot be written.
     """
     unsaid = unsaid_by_trial or {}
-    written = []
+    folder = Folder.open(directory)
+    names = [*map(page_name, trials), INDEX]
     for trial in trials:
         text = trial_page(trial, catalog, cql_by_trial.get(trial.key, _NOTHING), unsaid.get(trial.key, _NOTHING))
-        written.append(_whole(directory / page_name(trial), text))
-    written.append(_whole(directory / INDEX, index_page(catalog, trials)))
-    return written
+        folder.write(page_name(trial), text.encode())
+    folder.write(INDEX, index_page(catalog, trials).encode())
+    return [directory / name for name in names]
 
 
 def trial_page(trial: Trial, catalog: Catalog, cql: Mapping[str, str], unsaid: Mapping[str, str] | None = None) -> str:
@@ -219,21 +217,3 @@ def _document(
         lang="en",
     )
     return f"<!DOCTYPE html>\n{page}\n"
-
-
-def _whole(path: Path, text: str) -> Path:
-    """Write a page whole or not at all: under another name first, renamed when it is complete."""
-    part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("xb") as stream:
-            stream.write(text.encode())
-        part.replace(path)
-    except OSError as error:
-        said = f"cannot be written: {error.strerror}"
-        issue = Issue(Severity.ERROR, "unwritable", said, file=path.parent.as_posix())
-        raise AdapterError(Category.UNAVAILABLE, [issue]) from None
-    finally:
-        with suppress(OSError):
-            part.unlink()
-    return path

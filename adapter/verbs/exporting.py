@@ -3,12 +3,10 @@
 import argparse
 import gc
 import hashlib
-import os
 import re
 import sys
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,8 +21,9 @@ from adapter.emission.files import Resource, file_name, pretty
 from adapter.emission.names import Naming, trial_id
 from adapter.errors import AdapterError, Category, Issue, Severity
 from adapter.fhir.versions import FhirVersion
+from adapter.outputs import Folder, standard_output, tidy_when_terminated
 from adapter.verbs.compiled import read_elm
-from adapter.verbs.folder import Folder, tidy_when_terminated
+from adapter.verbs.trials import chosen
 
 DONE = 0
 _BUNDLES, _CQL = "bundles", "cql"
@@ -41,7 +40,7 @@ _MOST_LEFT = 20
 def run(options: argparse.Namespace, catalog: Catalog) -> int:
     """Export the trials asked for; raises AdapterError when nothing could be begun or something cannot be written."""
     _check_usage(options)
-    trials = _chosen(catalog, options.trial)
+    trials = chosen(catalog, options.trial)
     naming = Naming(FhirVersion(options.fhir_version), _base(options.base), _publisher(options.publisher))
     compiled = read_elm(options.elm, trials, catalog, naming.version) if options.elm is not None else None
     files = _Files(Folder.open(options.out), naming, options) if options.out is not None else None
@@ -151,15 +150,6 @@ def _usage(said: str) -> AdapterError:
     return AdapterError.of(Category.NOT_FOUND, "usage", said)
 
 
-def _chosen(catalog: Catalog, keys: Sequence[str]) -> tuple[Trial, ...]:
-    try:
-        return catalog.only(tuple(keys))
-    except KeyError as missing:
-        known = ", ".join(trial.key for trial in catalog.trials)
-        said = f"no trial has the key {missing.args[0]}; there are {known}"
-        raise AdapterError.of(Category.NOT_FOUND, "unknown-trial", said) from None
-
-
 def _base(text: str) -> str:
     """Give the canonical base without a slash at its end; a canonical URL has no query, fragment or version bar."""
     base = text.rstrip("/")
@@ -208,17 +198,8 @@ def _namesake(name: str, key: str) -> AdapterError:
 
 
 def _say(text: str) -> None:
-    """Write to stdout; raises AdapterError when it takes nothing more, other than a reader that has seen enough."""
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        with suppress(OSError), Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())  # what is still buffered must not fail again at the end
-        said = f"standard output cannot be written: {error.strerror}"
-        raise AdapterError.of(Category.UNAVAILABLE, "unwritable", said) from None
+    with standard_output() as stream:
+        stream.write(text)
 
 
 def _report(issue: Issue) -> None:

@@ -6,16 +6,10 @@ import gc
 import hashlib
 import io
 import itertools
-import os
 import re
-import secrets
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, TextIO
 
 import msgspec
 
@@ -28,11 +22,12 @@ from adapter.fhir.dates import parse_as_of
 from adapter.fhir.subject import Publisher, ResultWriter
 from adapter.fhir.versions import FhirVersion
 from adapter.inputs import Named
+from adapter.outputs import Folder, standard_output, tidy_when_terminated
 from adapter.rendering.findings import FindingLines
 from adapter.screen import PatientScreening, screen_bundle
+from adapter.verbs.trials import chosen
 
 DONE, SET_ASIDE = 0, 3
-_TERMINATED = 128
 _MOST_ISSUES = 100
 """How many remarks on one document are written to stderr."""
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,63}", re.ASCII)
@@ -47,20 +42,20 @@ class Screened(msgspec.Struct, frozen=True):
 
 def run(options: argparse.Namespace, catalog: Catalog) -> int:
     """Screen every patient of the paths; raises AdapterError when nothing could be begun."""
-    trials = _chosen(catalog, options.trial)
+    trials = chosen(catalog, options.trial)
     as_of = _as_of(options.as_of)
     files = inputs.find(options.paths)
-    out = _folder(options.out) if options.out is not None else None
+    out = Folder.open(options.out) if options.out is not None else None
     gc.freeze()
     reader = _Reader(files, catalog, trials, as_of)
-    with _tidy_when_terminated():
+    with tidy_when_terminated():
         _write(options, out, reader, catalog, as_of)
     return SET_ASIDE if reader.set_aside else DONE
 
 
 def _write(
     options: argparse.Namespace,
-    out: Path | None,
+    out: Folder | None,
     reader: "_Reader",
     catalog: Catalog,
     as_of: AsOf,
@@ -124,15 +119,6 @@ def _report(issues: Iterable[Issue]) -> None:
         sys.stderr.write(f"{left_out} more remarks on this document are not shown; trial-adapter validate counts all\n")
 
 
-def _chosen(catalog: Catalog, keys: list[str]) -> tuple[Trial, ...]:
-    try:
-        return catalog.only(tuple(keys))
-    except KeyError as missing:
-        known = ", ".join(trial.key for trial in catalog.trials)
-        said = f"no trial has the key {missing.args[0]}; there are {known}"
-        raise AdapterError.of(Category.NOT_FOUND, "unknown-trial", said) from None
-
-
 def _as_of(text: str | None) -> AsOf:
     if text is None:
         return AsOf.at(datetime.datetime.now(datetime.UTC).replace(microsecond=0))
@@ -142,83 +128,12 @@ def _as_of(text: str | None) -> AsOf:
         raise AdapterError.of(Category.NOT_FOUND, "as-of", f"--as-of: {error}") from None
 
 
-def _folder(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = _part(folder / "probe")
-        probe.touch(exist_ok=False)
-        probe.unlink()
-    except OSError as error:
-        raise _unwritable(error, folder) from None
-    return folder
-
-
-def _part(path: Path) -> Path:
-    """Name the file in the making: hidden, and of this run alone, so that two runs never write into one."""
-    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
-
-
-def _unwritable(error: OSError, folder: Path | None = None) -> AdapterError:
-    """Make the error of output; it names the folder only, since files are named by their patient."""
-    said = f"{'cannot be written' if folder else 'standard output cannot be written'}: {error.strerror}"
-    issue = Issue(Severity.ERROR, "unwritable", said, file=folder.as_posix() if folder else None)
-    return AdapterError(Category.UNAVAILABLE, [issue])
-
-
-def _whole(path: Path, fill: Callable[[IO[bytes]], None]) -> None:
-    """Write a file whole or not at all: under another name first, renamed when it is complete."""
-    part = _part(path)
-    try:
-        with part.open("xb") as stream:
-            fill(stream)
-        part.replace(path)
-    except OSError as error:
-        raise _unwritable(error, path.parent) from None
-    finally:
-        with suppress(OSError):
-            part.unlink()
-
-
-@contextmanager
-def _tidy_when_terminated() -> Iterator[None]:
-    """Let SIGTERM end the run as an exception does, so that no file in the making stays behind."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def leave(number: int, _: object) -> None:
-        raise SystemExit(_TERMINATED + number)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def _standard_output() -> Iterator[TextIO]:
-    """Give stdout; raises AdapterError when it takes nothing more, other than a reader that has seen enough."""
-    stream: TextIO | None = sys.stdout
-    if stream is None:
-        raise AdapterError.of(Category.UNAVAILABLE, "unwritable", "standard output is closed; give --out")
-    try:
-        yield stream
-        stream.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        with suppress(OSError), Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), stream.fileno())  # what is still buffered must not fail again at the end
-        raise _unwritable(error) from None
-
-
-def _write_lines(out: Path | None, name: str, lines: Iterable[bytes]) -> None:
+def _write_lines(out: Folder | None, name: str, lines: Iterable[bytes]) -> None:
     if out is None:
-        with _standard_output() as stream:
+        with standard_output() as stream:
             stream.buffer.writelines(lines)
     else:
-        _whole(out / name, lambda stream: stream.writelines(lines))
+        out.fill(name, lambda stream: stream.writelines(lines))
 
 
 def _finding_lines(screened: Iterable[Screened], lines: FindingLines) -> Iterator[bytes]:
@@ -240,7 +155,7 @@ def _writer(options: argparse.Namespace, catalog: Catalog) -> ResultWriter:
     return ResultWriter(FhirVersion(options.fhir_version), publisher, catalog.requirements())
 
 
-def _write_bundles(out: Path | None, screened: Iterable[Screened], writer: ResultWriter, as_of: AsOf) -> None:
+def _write_bundles(out: Folder | None, screened: Iterable[Screened], writer: ResultWriter, as_of: AsOf) -> None:
     made = (
         (
             each.patient.patient,
@@ -249,14 +164,14 @@ def _write_bundles(out: Path | None, screened: Iterable[Screened], writer: Resul
         for each in screened
     )
     if out is None:
-        with _standard_output() as stream:
+        with standard_output() as stream:
             stream.buffer.writelines(data + b"\n" for _, data in made)
         return
     taken: set[str] = set()
     for patient, data in made:
         name = _free_name(patient, taken)
         pretty = msgspec.json.format(data, indent=2)
-        _whole(out / f"{name}.json", lambda stream, pretty=pretty: stream.write(pretty + b"\n"))  # type: ignore[misc]  # bound per turn
+        out.write(f"{name}.json", pretty + b"\n")
 
 
 def _free_name(patient: str, taken: set[str]) -> str:
@@ -268,18 +183,15 @@ def _free_name(patient: str, taken: set[str]) -> str:
     return name
 
 
-def _write_table(out: Path | None, screened: Iterable[Screened]) -> None:
+def _write_table(out: Folder | None, screened: Iterable[Screened]) -> None:
     from adapter.rendering.table import print_table  # noqa: PLC0415 (rich is needed for tables only)
 
     rows = [(each.file, each.patient.patient, screening) for each in screened for screening in each.patient.screenings]
     if out is None:
-        with _standard_output() as terminal:
+        with standard_output() as terminal:
             print_table(rows, terminal)
         return
 
-    def fill(stream: IO[bytes]) -> None:
-        text = io.StringIO()
-        print_table(rows, text)
-        stream.write(text.getvalue().encode())
-
-    _whole(out / "table.txt", fill)
+    text = io.StringIO()
+    print_table(rows, text)
+    out.write("table.txt", text.getvalue().encode())

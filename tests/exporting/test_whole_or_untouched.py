@@ -5,6 +5,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,17 @@ def test_an_error_half_way_leaves_whole_files_only(tmp_path: Path, monkeypatch: 
     assert hidden(tmp_path) == []
 
 
+def opened(pipe: Path, process: "subprocess.Popen[bytes]") -> int:
+    """Open a pipe for writing once the process reads from it; a process that ended before is no reason to wait."""
+    for _ in range(600):
+        try:
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            assert process.poll() is None
+            time.sleep(0.05)
+    raise AssertionError("the process never came to a large file")
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 1), (signal.SIGKILL, -9)])
 def test_a_run_that_is_ended_half_way_leaves_no_half_written_file(tmp_path: Path, number: int, code: int) -> None:
     out, pipe = tmp_path / "out", tmp_path / "pipe"
@@ -117,20 +129,21 @@ def test_a_run_that_is_ended_half_way_leaves_no_half_written_file(tmp_path: Path
     script = (
         "import signal, sys\n"
         "from adapter import cli\n"
-        "from adapter.verbs import folder\n"
+        "from adapter import outputs\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # whoever started the tests may ignore it
         "def half(stream, data):\n"
         "    stream.write(data[: len(data) // 2])\n"
         "    stream.flush()\n"
         f"    if len(data) > 50_000: open({str(pipe)!r}).read()\n"
         "    stream.write(data[len(data) // 2 :])\n"
-        "folder._whole = half\n"
+        "outputs._whole = half\n"
         "sys.exit(cli.main(sys.argv[1:]))\n"
     )
     process = subprocess.Popen([sys.executable, "-c", script, "export", "--out", str(out), *ONE])
-    with pipe.open("w"):  # opens only when a large file is half written
-        process.send_signal(number)
-        process.wait(timeout=30)
+    held = opened(pipe, process)  # opens only when a large file is half written
+    process.send_signal(number)
+    process.wait(timeout=30)
+    os.close(held)
     assert process.returncode == code
     assert bool(hidden(out)) is (number == signal.SIGKILL)
     whole = tmp_path / "whole"

@@ -1,14 +1,15 @@
-"""A folder that a verb writes into: every file appears whole or not at all, and an equal one is left as it is."""
+"""Where results go: a folder whose files appear whole or not at all, and standard output."""
 
 import filecmp
 import os
 import secrets
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Self, TextIO
 
 from adapter.errors import AdapterError, Category, Issue, Severity
 
@@ -77,10 +78,28 @@ def _part(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
 
 
-def unwritable(error: OSError, folder: Path) -> AdapterError:
-    """Make the error of a folder that takes nothing more."""
-    issue = Issue(Severity.ERROR, "unwritable", f"cannot be written: {error.strerror}", file=folder.as_posix())
+def unwritable(error: OSError, folder: Path | None = None) -> AdapterError:
+    """Make the error of output that takes nothing more; it names the folder only: files are named by their patient."""
+    said = f"{'cannot be written' if folder else 'standard output cannot be written'}: {error.strerror}"
+    issue = Issue(Severity.ERROR, "unwritable", said, file=folder.as_posix() if folder else None)
     return AdapterError(Category.UNAVAILABLE, [issue])
+
+
+@contextmanager
+def standard_output() -> Iterator[TextIO]:
+    """Give stdout; raises AdapterError when it takes nothing more, other than a reader that has seen enough."""
+    stream: TextIO | None = sys.stdout
+    if stream is None:
+        raise AdapterError.of(Category.UNAVAILABLE, "unwritable", "standard output is closed; give --out")
+    try:
+        yield stream
+        stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        with suppress(OSError), Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())  # what is still buffered must not fail again at the end
+        raise unwritable(error) from None
 
 
 @contextmanager
