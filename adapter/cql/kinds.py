@@ -75,11 +75,11 @@ def truth_of(kind: Kind) -> str | Unsaid:
         case OnlyReplacement():
             return Unsaid("whether a drug is given as a replacement is a reviewer's judgement")
         case _:
-            return call('Judge."Truth"', _outcome(kind))
+            return call('Judge."Truth"', outcome_of(kind))
 
 
-def _outcome(
-    kind: Quantity
+Weighed = (
+    Quantity
     | Sustained
     | ResultIs
     | Duration
@@ -89,8 +89,13 @@ def _outcome(
     | Pregnancy
     | Lactation
     | NegativePregnancyTest
-    | SevereAllergy,
-) -> str:
+    | SevereAllergy
+)
+"""Kinds whose outcome CQL gives with its reason."""
+
+
+def outcome_of(kind: Weighed) -> str:
+    """Write a kind as the CQL expression of its outcome: met, not-met, or the reason."""
     match kind:
         case Quantity():
             return _quantity(kind)

@@ -6,14 +6,17 @@ from typing import assert_never
 import msgspec
 
 from adapter.catalog.catalog import Catalog
-from adapter.cql.kinds import FERTILE, SEX, Unsaid, truth_of
+from adapter.cql.kinds import FERTILE, SEX, Unsaid, Weighed, outcome_of, truth_of
 from adapter.cql.mappings import LIBRARY as MAPPINGS
 from adapter.cql.mappings import mapping_version, mappings_text
 from adapter.cql.shared import MODEL, SHARED_VERSION, shared_text
 from adapter.cql.text import BOOLEAN, call, comment, indented, name, null, string
+from adapter.eligibility.reason import Reason
 from adapter.eligibility.trial import All, Any, Atom, AtomIs, Criterion, Logic, Not, Premise, Trial
 from adapter.fhir.versions import FhirVersion
 
+CONTRADICTED = "Is Contradicted By The Text"
+"""The define of a patient whom the text both includes and excludes: then nothing is decided in favour."""
 SETTLED = 'Mappings."Settled"'
 
 
@@ -57,7 +60,7 @@ def trial_library(trial: Trial, catalog: Catalog, version: FhirVersion) -> CqlLi
             blocks.append(defines[atom.id])
         defines[criterion.id] = f"define {name(criterion.id)}:\n{indented(_logic(criterion.logic))}"
         blocks.append(defines[criterion.id])
-    for title, text in _decision(trial):
+    for title, text in (*_contradictions(trial), *_decision(trial)):
         defines[title] = f"define {name(title)}:\n{indented(text)}"
         blocks.append(defines[title])
     text = "\n\n".join(blocks) + "\n"
@@ -130,4 +133,28 @@ def _decision(trial: Trial) -> Iterator[tuple[str, str]]:
         names = [name(each.id) for each in trial.criteria if each.type == kind]
         yield title, f"\n  {word} ".join(names) or ("true" if word == "and" else "false")
     yield "Is Deceased", 'Mappings."Is Deceased"'
-    yield "Is Eligible", '"Meets Inclusion Criteria"\n  and not "Meets Exclusion Criteria"\n  and not "Is Deceased"'
+    eligible = '"Meets Inclusion Criteria"\n  and not "Meets Exclusion Criteria"\n  and not "Is Deceased"'
+    if trial.contradictions:
+        eligible += f"\n  and (if {name(CONTRADICTED)} then null else true)"
+    yield "Is Eligible", eligible
+
+
+def _contradictions(trial: Trial) -> Iterator[tuple[str, str]]:
+    """Say whether the patient is where the text contradicts itself: what it includes holds, or is open for that."""
+    kinds = {atom.id: atom.kind for criterion in trial.criteria for atom in criterion.atoms}
+    including = dict.fromkeys(atom for each in trial.contradictions for atom in each.includes)
+    outcomes = {atom: kind for atom in including if isinstance(kind := kinds[atom], Weighed)}
+    for atom, kind in outcomes.items():
+        yield f"{atom} outcome", outcome_of(kind)
+    if not trial.contradictions:
+        return
+
+    def touches(atom: str) -> str:
+        holds = f"Coalesce({name(atom)}, false)"
+        if atom not in outcomes:
+            return holds
+        open_for_it = f"Coalesce({name(f'{atom} outcome')}, '') = {string(Reason.CONTRADICTION.value)}"
+        return f"({holds} or ({name(atom)} is null and {open_for_it}))"
+
+    either = ("\n    and ".join(map(touches, each.includes)) for each in trial.contradictions)
+    yield CONTRADICTED, "\n  or ".join(f"({both})" for both in either)

@@ -137,7 +137,9 @@ def _compared(answer: Answer, screening: Screening, case: Case, unsaid: Mapping[
     yield one(MEETS_EXCLUSION, "decision", any_of(excludes))
     unclear = case.facts.person.death_unclear
     alive = Truth.NOT_MET if screening.deceased else Truth.UNKNOWN if unclear else Truth.MET
-    yield one(IS_ELIGIBLE, "decision", all_of([alive, *(favour(each, whole[each.id]) for each in trial.criteria)]))
+    clear = Truth.UNKNOWN if screening.contradictions else Truth.MET
+    favours = (favour(each, whole[each.id]) for each in trial.criteria)
+    yield one(IS_ELIGIBLE, "decision", all_of([alive, clear, *favours]))
 
 
 def _truth(value: Value) -> Truth:
