@@ -1,0 +1,92 @@
+"""How a database is opened so that what it says is committed stays committed."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool
+
+from adapter.errors import AdapterError, Category
+
+HEAD = "0001"
+"""The revision this version of the adapter works with; a test holds it against the migrations."""
+_BUSY_MS = 5000
+_LOCK = 7417190463
+"""Any number, the same for all replicas: who migrates."""
+
+
+def open_engine(url: str) -> Engine:
+    """Open a database by its URL, made and migrated where needed; raises AdapterError."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise _wrong("this is no database address such as sqlite:///adapter.db") from None
+    if parsed.drivername == "sqlite" and parsed.database not in {None, "", ":memory:"}:
+        engine = _sqlite(url, str(parsed.database))
+    elif parsed.drivername == "postgresql+psycopg":
+        engine = create_engine(url, pool_size=4, pool_pre_ping=True, hide_parameters=True)
+    else:
+        raise _wrong("the store is sqlite:///FILE or postgresql+psycopg://...")
+    try:
+        with engine.begin() as connection:
+            if _revision(connection) != HEAD:
+                _migrate(connection)
+    except (SQLAlchemyError, OSError) as error:
+        engine.dispose()
+        said = f"the database cannot be opened ({type(error).__name__}); is it there, and may we write to it?"
+        raise AdapterError.of(Category.UNAVAILABLE, "store-unavailable", said) from None
+    return engine
+
+
+def _sqlite(url: str, file: str) -> Engine:
+    try:
+        # Made here and not by SQLite, so that at no moment others can read it; -wal and -shm inherit the mode.
+        os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+        Path(file).chmod(0o600)
+    except OSError:
+        raise _wrong("the database's file cannot be written; is its folder there?") from None
+    engine = create_engine(
+        url, poolclass=QueuePool, pool_size=4, connect_args={"check_same_thread": False}, hide_parameters=True
+    )
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare(connection: Any, _record: object) -> None:  # noqa: ANN401 (the driver's own connection)
+    # The driver must not begin and commit by itself: savepoints would be lost.
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_MS}", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    # A reader needs no lock; a writer takes it at once, since one that asks for it late cannot wait for it.
+    reads = connection.get_execution_options().get("reads", False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _revision(connection: Connection) -> str | None:
+    if not connection.dialect.has_table(connection, "alembic_version"):
+        return None
+    found: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return found
+
+
+def _migrate(connection: Connection) -> None:
+    from alembic import command  # noqa: PLC0415 (only a new version migrates)
+    from alembic.config import Config  # noqa: PLC0415 (the same)
+
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _wrong(said: str) -> AdapterError:
+    return AdapterError.of(Category.NOT_FOUND, "store-address", said)

@@ -1,0 +1,1 @@
+"""How the tables came about, step by step; applied when the store is opened."""
