@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from adapter.catalog.catalog import Catalog
     from adapter.errors import Issue
 
+    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 (has no public name)
+
 DONE, FAILED, USAGE, SET_ASIDE = 0, 1, 2, 3
 
 
@@ -47,11 +49,18 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--version", action="version", version=f"trial-adapter {__version__}")
     verbs = command.add_subparsers(required=True, metavar="VERB")
+    for add in (_add_check, _add_validate, _add_screen, _add_export, _add_serve, _add_outbox):
+        add(verbs)
+    return command
 
+
+def _add_check(verbs: "Verbs") -> None:
     check = verbs.add_parser("check", help="load trials and mappings together and report every problem, located")
     _definitions(check)
     check.set_defaults(run=_check)
 
+
+def _add_validate(verbs: "Verbs") -> None:
     validate = verbs.add_parser(
         "validate", help="validate bundles offline, and say what stands in the way of screening"
     )
@@ -63,6 +72,8 @@ def parser() -> argparse.ArgumentParser:
     _definitions(validate)
     validate.set_defaults(run=_validate)
 
+
+def _add_screen(verbs: "Verbs") -> None:
     screen = verbs.add_parser("screen", help="screen patients against trials")
     screen.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files (.json, .ndjson, .gz) or folders")
     screen.add_argument("--trial", action="append", default=[], metavar="KEY", help="only this trial; may be repeated")
@@ -83,6 +94,8 @@ def parser() -> argparse.ArgumentParser:
     _definitions(screen)
     screen.set_defaults(run=_screen)
 
+
+def _add_export(verbs: "Verbs") -> None:
     export = verbs.add_parser("export", help="write the trials as FHIR resources: to files, to a server, as pages")
     export.add_argument("--out", type=Path, metavar="DIR", help="a file for each resource, a bundle for each trial")
     export.add_argument("--server", metavar="URL", help="base of the FHIR server to write the trials to")
@@ -97,7 +110,25 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("--elm", type=Path, metavar="DIR", help="compiled CQL, one file for each library, to put in")
     _definitions(export)
     export.set_defaults(run=_export)
-    return command
+
+
+def _add_serve(verbs: "Verbs") -> None:
+    serve = verbs.add_parser("serve", help="the HTTP service that integration engines post to")
+    serve.add_argument("--host", help="address to listen on; default 127.0.0.1")
+    serve.add_argument("--port", type=int, help="default 8080")
+    serve.add_argument("--database", metavar="URL", help="sqlite:///FILE or postgresql+psycopg://...")
+    serve.add_argument("--target", metavar="URL", help="base of the FHIR server that results are delivered to")
+    _definitions(serve)
+    serve.set_defaults(run=_serve)
+
+
+def _add_outbox(verbs: "Verbs") -> None:
+    outbox = verbs.add_parser("outbox", help="what waits to be delivered, or was given up")
+    outbox.add_argument("action", choices=("list", "show", "replay", "drop"))
+    outbox.add_argument("id", type=int, nargs="?", metavar="ID", help="of show, replay and drop")
+    outbox.add_argument("--all-dead", action="store_true", help="with replay: all that was given up")
+    outbox.add_argument("--database", metavar="URL", help="as for serve")
+    outbox.set_defaults(run=_outbox)
 
 
 def _definitions(parser: argparse.ArgumentParser) -> None:
@@ -172,3 +203,19 @@ def _export(options: argparse.Namespace) -> int:
     from adapter.verbs.exporting import run  # noqa: PLC0415 (--help loads nothing)
 
     return run(options, _catalog(options))
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from adapter.verbs.serving import run  # noqa: PLC0415 (--help loads nothing)
+
+    return run(options, _catalog(options))
+
+
+def _outbox(options: argparse.Namespace) -> int:
+    from adapter.verbs.outbox import run  # noqa: PLC0415 (--help loads nothing)
+
+    takes_all = options.action == "replay" and options.all_dead
+    if options.action != "list" and (options.id is None) is not takes_all:
+        sys.stderr.write(f"outbox {options.action}: give one ID; replay takes --all-dead instead\n")
+        return USAGE
+    return run(options)

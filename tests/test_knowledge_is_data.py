@@ -16,10 +16,14 @@ CODE_LIKE = {
     "a unit": re.compile(r"[munpk]?(g|mol|L|U|\[I?U\]|kat)/[dmu]?(L|mol|kg)|mm\[Hg\]|kg/m2|10[*^]\d+/[um]?L|Cel"),
     "a length of time": re.compile(r"P\d+[YMWD]"),
 }
+_STEPS = ("0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "2.5")
 NUMBERS = {
     # Numbers in code that are no clinical knowledge, each with what it is.
     ("delivery/settings.py", "60.0"): "seconds to wait for a server",
     ("delivery/settings.py", "0.1"): "seconds, the shortest wait that can be set",
+    **{("service/observing.py", number): "seconds, a step of the histogram of answers" for number in _STEPS},
+    ("store/ledger.py", "0.1"): "seconds between two looks for a twin's reply",
+    ("store/outbox.py", "0.2"): "seconds that an idle courier waits",
     ("mapping/clinical.py", "365.25"): "days a year, to place an age in years on the calendar",
 }
 

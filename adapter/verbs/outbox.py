@@ -13,7 +13,7 @@ from adapter.store.rows import Outbox, Shown
 
 _DONE = 0
 _MOST = 20
-DATABASE = "TRIAL_ADAPTER_DATABASE"
+DATABASE = "TRIAL_ADAPTER_SERVE_DATABASE"
 """Names the database where ``--database`` does not."""
 _USUAL = "trial-adapter.db"
 """Where ``serve`` keeps it when nobody says otherwise."""

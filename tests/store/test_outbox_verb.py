@@ -81,6 +81,6 @@ def test_an_unknown_delivery_is_told(tmp_path: Path, action: str, more: dict[str
 
 def test_without_a_database_it_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("TRIAL_ADAPTER_DATABASE", raising=False)
+    monkeypatch.delenv("TRIAL_ADAPTER_SERVE_DATABASE", raising=False)
     with pytest.raises(AdapterError, match="--database"):
         run(argparse.Namespace(database=None, action="list"))
