@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from adapter.delivery.backoff import Patience
+from adapter.delivery.client import Answer
 from adapter.delivery.settings import server_settings
 from adapter.errors import AdapterError
 from adapter.store.chain import AuditRow
@@ -20,7 +21,7 @@ from adapter.store.plan import Answered, Plan, Refused, plan_for, written
 from adapter.store.rows import Due, Outbox
 from adapter.store.sending import send
 from adapter.store.standing import Known
-from adapter.store.transport import FhirTransport, NoAnswer, Said
+from adapter.store.transport import FhirTransport, NoAnswer
 from adapter.store.verdict import Verdict
 
 PATIENCE = Patience(first_s=1, longest_s=300)
@@ -33,13 +34,13 @@ _IN_A_ROW = 4
 class Target(Protocol):
     """A FHIR server as the courier needs it."""
 
-    def read(self, path: str) -> Said:
+    def read(self, path: str) -> Answer:
         """Read ``metadata`` or a resource."""
 
-    def put(self, path: str, body: Mapping[str, Any], version: str | None) -> Said:
+    def put(self, path: str, body: Mapping[str, Any], version: str | None) -> Answer:
         """Write one resource in place of ``version``."""
 
-    def transaction(self, bundle: Mapping[str, Any]) -> Said:
+    def transaction(self, bundle: Mapping[str, Any]) -> Answer:
         """Write all or nothing."""
 
 

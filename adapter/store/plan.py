@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from adapter.delivery.client import Answer
 from adapter.store.rows import Due
 from adapter.store.standing import (
     Group,
@@ -18,7 +19,6 @@ from adapter.store.standing import (
     version_of,
     without_target,
 )
-from adapter.store.transport import Said
 from adapter.store.verdict import Verdict, told, verdict
 
 _NOT_THERE = frozenset({404, 410})
@@ -34,7 +34,7 @@ class Refused(Exception):  # noqa: N818 (it names what the server did)
         super().__init__(code)
 
     @classmethod
-    def by(cls, said: Said) -> "Refused":
+    def by(cls, said: Answer) -> "Refused":
         """Make it of an answer."""
         return cls(verdict(said), told(said), said.retry_after_s)
 
@@ -74,7 +74,7 @@ class Plan(msgspec.Struct):
 class Reads(Protocol):
     """Where what is held is read."""
 
-    def read(self, path: str) -> Said:
+    def read(self, path: str) -> Answer:
         """Read a resource."""
 
 

@@ -6,9 +6,9 @@ from typing import Any, Protocol
 
 import msgspec
 
+from adapter.delivery.client import Answer
 from adapter.store.plan import Change, Plan, Refused
 from adapter.store.standing import Known, version_of
-from adapter.store.transport import Said
 
 _STATUS = re.compile(r"\s*(\d{3})\b")
 _ETAG = re.compile(r'(?:W/)?"([^"]{1,64})"')
@@ -18,10 +18,10 @@ _HISTORY = re.compile(r"/_history/([A-Za-z0-9.-]{1,64})$")
 class Writes(Protocol):
     """Where it is written to."""
 
-    def put(self, path: str, body: Mapping[str, Any], version: str | None) -> Said:
+    def put(self, path: str, body: Mapping[str, Any], version: str | None) -> Answer:
         """Write one resource."""
 
-    def transaction(self, bundle: Mapping[str, Any]) -> Said:
+    def transaction(self, bundle: Mapping[str, Any]) -> Answer:
         """Write all or nothing."""
 
 
@@ -43,14 +43,14 @@ def send(plan: Plan, server: Writes, remember: Callable[[Plan], None], *, transa
     return learnt
 
 
-def _alone(change: Change, server: Writes) -> Said:
+def _alone(change: Change, server: Writes) -> Answer:
     said = server.put(change.name, change.resource, change.version)
     if not said.is_success:
         raise Refused.by(said)
     return said
 
 
-def _transaction(changes: list[Change], server: Writes) -> list[Said]:
+def _transaction(changes: list[Change], server: Writes) -> list[Answer]:
     entries = []
     for each in changes:
         request = {"method": "PUT", "url": each.name}
@@ -66,17 +66,17 @@ def _transaction(changes: list[Change], server: Writes) -> list[Said]:
     if refused:
         raise Refused.by(refused[0])
     # Without an answer to each nothing is known of versions; then the next reading compares the content.
-    return answers if len(answers) == len(changes) else [Said(said.status) for _ in changes]
+    return answers if len(answers) == len(changes) else [Answer(said.status) for _ in changes]
 
 
-def _of_entry(entry: object) -> Said:
+def _of_entry(entry: object) -> Answer:
     response = entry.get("response") if isinstance(entry, dict) else None
     response = response if isinstance(response, dict) else {}
     status = _STATUS.match(str(response.get("status", "200")))
     outcome, resource = response.get("outcome"), entry.get("resource") if isinstance(entry, dict) else None
     body = resource if isinstance(resource, dict) else outcome if isinstance(outcome, dict) else None
     etag, location = response.get("etag"), response.get("location")
-    return Said(
+    return Answer(
         status=int(status[1]) if status else 200,
         body=body,
         etag=etag if isinstance(etag, str) else None,
@@ -84,7 +84,7 @@ def _of_entry(entry: object) -> Said:
     )
 
 
-def _version(said: Said) -> str | None:
+def _version(said: Answer) -> str | None:
     etag = _ETAG.fullmatch(said.etag or "")
     if etag:
         return etag[1]

@@ -9,10 +9,9 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
-import msgspec
 
 from adapter.delivery.backoff import Patience, retry_after_s
-from adapter.delivery.client import Client
+from adapter.delivery.client import Answer, Client
 from adapter.delivery.json_answer import MEDIA_TYPE, body_of, written
 from adapter.delivery.settings import Server
 from adapter.delivery.token import Tokens
@@ -23,21 +22,6 @@ _ANSWER_S = 30
 _MAX_BYTES = 8 * 1024 * 1024
 """Beyond this it is no answer to a transaction of ours."""
 _TYPES = ("ResearchSubject", "GuidanceResponse", "Provenance")
-
-
-class Said(msgspec.Struct, frozen=True):
-    """What the server said: its status, its JSON, None where it sent none, and the headers that matter."""
-
-    status: int
-    body: dict[str, Any] | None = None
-    etag: str | None = None
-    location: str | None = None
-    retry_after_s: float | None = None
-
-    @property
-    def is_success(self) -> bool:
-        """Whether the server did what was asked."""
-        return 200 <= self.status < 300  # noqa: PLR2004 (HTTP's own classes)
 
 
 class NoAnswer(Exception):  # noqa: N818 (it names what happened: a write may have taken place)
@@ -70,19 +54,19 @@ class FhirTransport:
         """Close the connections."""
         self._http.close()
 
-    def read(self, path: str) -> Said:
+    def read(self, path: str) -> Answer:
         """Read a resource, past every cache; raises NoAnswer, and AdapterError where no token is given."""
         return self._send("GET", path, None, {"Cache-Control": "no-cache"})
 
-    def put(self, path: str, body: Mapping[str, Any], version: str | None) -> Said:
+    def put(self, path: str, body: Mapping[str, Any], version: str | None) -> Answer:
         """Write one resource in place of ``version``; raises as ``read``."""
         return self._send("PUT", path, body, {"If-Match": f'W/"{version}"'} if version is not None else {})
 
-    def transaction(self, bundle: Mapping[str, Any]) -> Said:
+    def transaction(self, bundle: Mapping[str, Any]) -> Answer:
         """Write all or nothing; raises as ``read``."""
         return self._send("POST", "", bundle, {"Prefer": "return=representation"})
 
-    def _send(self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]) -> Said:
+    def _send(self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]) -> Answer:
         url = f"{self._server.url}/{quote(path)}" if path else self._server.url
         token = self._token()
         said = self._exchange(method, url, body, {**headers, **token})
@@ -101,7 +85,7 @@ class FhirTransport:
                     secret = self._tokens.current()
         return {} if secret is None else {"Authorization": f"Bearer {secret.reveal()}"}
 
-    def _exchange(self, method: str, url: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]) -> Said:
+    def _exchange(self, method: str, url: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]) -> Answer:
         content = None if body is None else written(body)
         media = {"Accept": MEDIA_TYPE, **({} if content is None else {"Content-Type": MEDIA_TYPE})}
         deadline = time.monotonic() + self._server.timeout_s
@@ -118,7 +102,7 @@ class FhirTransport:
             raise NoAnswer("timeout") from None
         except (httpx.HTTPError, httpx.StreamError, ssl.SSLError, OSError):
             raise NoAnswer("no-answer") from None
-        return Said(
+        return Answer(
             status=response.status_code,
             body=body_of(bytes(data)),
             etag=response.headers.get("ETag"),

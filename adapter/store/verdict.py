@@ -3,7 +3,7 @@
 import enum
 import re
 
-from adapter.store.transport import Said
+from adapter.delivery.client import Answer
 
 _LATER = frozenset({401, 408, 409, 425, 429, 500, 502, 503, 504, 507})
 """401: the server does not know us now; that is no fault of the delivery."""
@@ -23,7 +23,7 @@ class Verdict(enum.Enum):
     DEAD = "dead"
 
 
-def verdict(said: Said) -> Verdict:
+def verdict(said: Answer) -> Verdict:
     """Say what to do after an answer to a write."""
     if said.is_success:
         return Verdict.DONE
@@ -34,17 +34,17 @@ def verdict(said: Said) -> Verdict:
     return Verdict.DEAD
 
 
-def told(said: Said) -> str:
+def told(said: Answer) -> str:
     """Give an answer's status and the codes and places of its OperationOutcome; never its texts, which quote values."""
     issues = [f"{code}{f' at {place}' if place else ''}" for code, place in _issues(said)]
     return f"http-{said.status}{': ' if issues else ''}{', '.join(dict.fromkeys(issues))}"[:300]
 
 
-def _codes(said: Said) -> list[str]:
+def _codes(said: Answer) -> list[str]:
     return [code for code, _ in _issues(said)]
 
 
-def _issues(said: Said) -> list[tuple[str, str]]:
+def _issues(said: Answer) -> list[tuple[str, str]]:
     listed = (said.body or {}).get("issue")
     found = []
     for each in listed[:_MOST] if isinstance(listed, list) else ():
