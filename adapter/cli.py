@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--version", action="version", version=f"trial-adapter {__version__}")
     verbs = command.add_subparsers(required=True, metavar="VERB")
-    for add in (_add_check, _add_validate, _add_screen, _add_export, _add_serve, _add_outbox):
+    for add in (_add_check, _add_validate, _add_screen, _add_export, _add_fetch, _add_serve, _add_outbox):
         add(verbs)
     return command
 
@@ -110,6 +110,22 @@ def _add_export(verbs: "Verbs") -> None:
     export.add_argument("--elm", type=Path, metavar="DIR", help="compiled CQL, one file for each library, to put in")
     _definitions(export)
     export.set_defaults(run=_export)
+
+
+def _add_fetch(verbs: "Verbs") -> None:
+    fetch = verbs.add_parser("fetch", help="a FHIR server's Bulk Data export, to a folder that screen reads")
+    fetch.add_argument("--server", required=True, metavar="URL", help="base of the FHIR server")
+    fetch.add_argument("--out", type=Path, required=True, metavar="DIR", help="an empty folder, or one to go on in")
+    fetch.add_argument("--group", metavar="ID", help="the patients of this Group; default: all patients")
+    fetch.add_argument(
+        "--type", action="append", default=[], metavar="TYPE", help="of resources; default: those that mappings read"
+    )
+    fetch.add_argument("--since", metavar="INSTANT", help="only what changed since, 2026-11-01T00:00:00Z")
+    fetch.add_argument(
+        "--also-from", action="append", default=[], metavar="URL", help="files may lie there too; no token goes there"
+    )
+    fetch.add_argument("--keep", action="store_true", help="leave the export on the server")
+    fetch.set_defaults(run=_fetch)
 
 
 def _add_serve(verbs: "Verbs") -> None:
@@ -203,6 +219,12 @@ def _export(options: argparse.Namespace) -> int:
     from adapter.verbs.exporting import run  # noqa: PLC0415 (--help loads nothing)
 
     return run(options, _catalog(options))
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    from adapter.verbs.fetching import run  # noqa: PLC0415 (--help loads nothing)
+
+    return run(options)
 
 
 def _serve(options: argparse.Namespace) -> int:

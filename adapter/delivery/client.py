@@ -39,6 +39,10 @@ class Answer(msgspec.Struct, frozen=True):
     etag: str | None = None
     location: str | None = None
     retry_after_s: float | None = None
+    content_location: str | None = None
+    """Where to ask for the outcome of what takes long."""
+    progress: str | None = None
+    """How far that is, in the server's words."""
 
     @property
     def is_busy(self) -> bool:
@@ -77,12 +81,12 @@ class Client:
         self.patience = patience or Patience(attempts=server.retries + 1)
         self.tokens: Tokens | None = None
         self._sleep = sleep
-        self._session = requests.Session()
-        self._session.auth = _leave_alone
+        self.session = requests.Session()
+        self.session.auth = _leave_alone
 
     def close(self) -> None:
         """Close the connections."""
-        self._session.close()
+        self.session.close()
 
     def read(
         self,
@@ -110,8 +114,8 @@ class Client:
             self.wait(attempt, said, asked_s, error, patience)
         raise AssertionError("at least one attempt is made")
 
-    def write(self, method: str, path: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> Answer:
-        """Send a change once; raises AnswerLost where it may have taken place unseen."""
+    def write(self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]) -> Answer:
+        """Send a change, or a question, once; raises AnswerLost where it may have taken place unseen."""
         return self._send(method, path, body, headers)
 
     def wait(
@@ -134,14 +138,24 @@ class Client:
         return self._exchange("POST", url, None, {"Accept": "application/json"}, form)
 
     def _send(self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]) -> Answer:
-        url = f"{self.server.url}/{path}" if path else self.server.url
-        answer = self._exchange(method, url, body, {**headers, **self._authorization()})
+        url = self.place_of(path)
+        answer = self._exchange(method, url, body, {**headers, **self.authorization()})
         if answer.status == _UNAUTHORISED and self.tokens is not None:
             self.tokens.forget()
-            answer = self._exchange(method, url, body, {**headers, **self._authorization()})
+            answer = self._exchange(method, url, body, {**headers, **self.authorization()})
         return answer
 
-    def _authorization(self) -> dict[str, str]:
+    def place_of(self, path: str) -> str:
+        """Give the address of a path of the server; raises AdapterError for an address of another one."""
+        if not path.startswith(("http://", "https://")):
+            return f"{self.server.url}/{path}" if path else self.server.url
+        if origin_of(path) != origin_of(self.server.url):
+            said = "the server names an address of another server, and credentials go nowhere else"
+            raise AdapterError.of(Category.FORBIDDEN, "other-origin", said)
+        return path
+
+    def authorization(self) -> dict[str, str]:
+        """Give the header that says who asks, for this server alone."""
         secret = self.tokens.current() if self.tokens is not None else self.server.token
         return {} if secret is None else {"Authorization": f"Bearer {secret.reveal()}"}
 
@@ -157,7 +171,7 @@ class Client:
 
         content = {} if body is None else {"Content-Type": MEDIA_TYPE}
         try:
-            with self._session.request(
+            with self.session.request(
                 method,
                 url,
                 data=form if form is not None else None if body is None else written(body),
@@ -209,12 +223,26 @@ def _answer(response: "requests.Response", timeout_s: float, secrets: Sequence[b
         etag=response.headers.get("ETag"),
         location=response.headers.get("Location"),
         retry_after_s=retry_after_s(response.headers.get("Retry-After"), datetime.datetime.now(datetime.UTC)),
+        content_location=response.headers.get("Content-Location"),
+        progress=response.headers.get("X-Progress"),
     )
+
+
+def origin_of(url: str) -> tuple[str, str, int]:
+    """Give scheme, host and port of an address; raises AdapterError where it is none."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host or parts.scheme not in ("http", "https") or parts.username is not None:
+        raise AdapterError.of(Category.UNAVAILABLE, "server-address", "the server names an address that is none")
+    return parts.scheme, host, port or (443 if parts.scheme == "https" else 80)
 
 
 def busy(answer: Answer) -> AdapterError:
     """Make the error of a server that stays busy."""
-    said = f"the server stays busy (HTTP {answer.status}); run the export again later"
+    said = f"the server stays busy (HTTP {answer.status}); run this again later"
     if answer.retry_after_s is not None:
         said += f", it asks for {answer.retry_after_s:.0f} s"
     return AdapterError.of(Category.BUSY, "server-busy", said)
@@ -222,7 +250,7 @@ def busy(answer: Answer) -> AdapterError:
 
 def unreachable(said: str) -> AdapterError:
     """Make the error of a server that does not answer."""
-    more = "check the address and that the server runs, then run the export again"
+    more = "check the address and that the server runs, then run this again"
     return AdapterError.of(Category.UNAVAILABLE, "server-unreachable", f"the server gives no answer: {said}; {more}")
 
 
