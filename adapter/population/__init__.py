@@ -1,0 +1,1 @@
+"""Many patients: what is to be read, who reads it, and what is kept and counted."""
