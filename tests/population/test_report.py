@@ -22,25 +22,10 @@ from adapter.screen import read_records, screen_bundle
 
 SAMPLES = Path(__file__).parents[2] / "sample_bundles"
 MOMENT = parse_as_of("2026-11-01T00:00:00Z")
-COUNTS = frozenset(
-    [
-        "surely",
-        "possibly",
-        "met",
-        "not_met",
-        "unknown",
-        "against",
-        "alone_against",
-        "alone_open",
-        "open",
-        "decides",
-        "patients",
-        "movable",
-        "deceased",
-        "set_aside",
-        "verdicts",
-    ]
-)
+COUNTS = {
+    *("surely", "possibly", "met", "not_met", "unknown", "against", "alone_against", "alone_open", "open", "decides"),
+    *("patients", "movable", "deceased", "set_aside", "verdicts"),
+}
 
 
 def gathered() -> tuple[Gathering, Tally]:
