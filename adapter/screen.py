@@ -31,6 +31,8 @@ class PatientScreening(msgspec.Struct, frozen=True):
     patient: str
     facts: Facts
     screenings: tuple[Screening, ...]
+    record: PatientRecord | None = None
+    """The resources that the facts were found in; None where they come from elsewhere."""
 
 
 class DocumentScreening(msgspec.Struct, frozen=True):
@@ -54,11 +56,11 @@ def screen_record(record: PatientRecord, catalog: Catalog, trials: tuple[Trial, 
     """Screen one patient against the trials at one instant."""
     facts = catalog.extractor.facts(record)
     screenings = screen(trials, facts, as_of, catalog.rules, attestation_lasts=catalog.attestation_lasts)
-    return PatientScreening(record.id, facts, screenings)
+    return PatientScreening(record.id, facts, screenings, record)
 
 
 def screen_bundle(
-    data: bytes, catalog: Catalog, as_of: AsOf, trials: tuple[Trial, ...] | None = None
+    data: bytes, catalog: Catalog, as_of: AsOf, trials: tuple[Trial, ...] | None = None, *, thorough: bool = False
 ) -> DocumentScreening:
     """Screen every patient of a Bundle or resource given as bytes.
 
@@ -71,7 +73,7 @@ def screen_bundle(
     patients = []
     for record in records:
         patient = screen_record(record, catalog, chosen, as_of)
-        while ambiguous := _ambiguous(record, patient, original):
+        while ambiguous := _ambiguous(record, patient, original, thorough=thorough):
             for entered in ambiguous:
                 said = "a key stands twice in this resource: nothing rests on it, since either can be meant"
                 issues.append(Issue(Severity.WARNING, "repeated-key", said, entered.expression))
@@ -93,7 +95,9 @@ def _few(facts: Facts) -> Iterator[_Sourced]:
     return (fact for group in groups for found in group for fact in found)
 
 
-def _ambiguous(record: PatientRecord, patient: PatientScreening, original: Original) -> list[Entered]:
+def _ambiguous(
+    record: PatientRecord, patient: PatientScreening, original: Original, *, thorough: bool
+) -> list[Entered]:
     """Give the resources that an answer rests on and whose text can be read in two ways."""
     facts = patient.facts
     used = {
@@ -104,6 +108,8 @@ def _ambiguous(record: PatientRecord, patient: PatientScreening, original: Origi
         for evidence in finding.judgement.evidence
     }
     used.update(fact.source for fact in _few(facts))
+    if thorough:
+        used.update(fact.source for results in facts.results.values() for fact in results)
     unread = [record.patient]
     ids = {source.reference.partition("/")[2] for source in used}
     for entries in record.resources.values():

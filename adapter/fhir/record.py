@@ -12,7 +12,7 @@ from adapter.fhir import resources as fhir
 from adapter.fhir.versioning import OUR_TAG, current_url, latest_versions
 from adapter.fhir.wire import Document, Entered, type_name
 
-__all__ = ["OUR_TAG", "Lookup", "PatientRecord", "sort_by_patient"]
+__all__ = ["OUR_TAG", "Lookup", "PatientRecord", "reference_of", "server_of", "sort_by_patient"]
 
 _TYPE_NAMES = frozenset(type_name(kind()) for kind in fhir.READ)
 
@@ -58,14 +58,14 @@ class Lookup:
         reference = current_url(reference)
         if ":" in reference:
             return _only(self._by_url.get(reference, ()))
-        server = _server(base)
+        server = server_of(base)
         if server is not None:
             found = _only(self._by_url.get(f"{server}/{reference}", ()))
             if found is not None:
                 return found
         meant = self._by_relative.get(reference, ())
         if server is not None:
-            meant = [each for each in meant if _server(each.full_url) is None]
+            meant = [each for each in meant if server_of(each.full_url) is None]
         return _only(meant)
 
 
@@ -73,7 +73,7 @@ def _only(found: "list[Entered] | tuple[()]") -> Entered | None:
     return found[0] if len(found) == 1 else None
 
 
-def _server(full_url: str | None) -> str | None:
+def server_of(full_url: str | None) -> str | None:
     """Give the base of a RESTful fullUrl, ``http://server/fhir`` of ``http://server/fhir/Patient/1``."""
     if full_url is None or not full_url.startswith("http"):
         return None
@@ -81,8 +81,17 @@ def _server(full_url: str | None) -> str | None:
     return parts[0] if len(parts) == 3 and parts[1] in _TYPE_NAMES else None  # noqa: PLR2004 (base, type and id)
 
 
-def sort_by_patient(document: Document) -> list[PatientRecord]:
-    """Give each patient's record; what belongs to nobody here is reported on the document and used for none."""
+def reference_of(resource: fhir.Tagged) -> fhir.Reference | None:
+    """Give whom a resource is about, as it says it; None where it says nothing, or is not about anyone."""
+    subject_of = _SUBJECT_OF.get(type(resource))
+    return subject_of(resource) if subject_of is not None else None
+
+
+def sort_by_patient(document: Document, strangers: list[Entered] | None = None) -> list[PatientRecord]:
+    """Give each patient's record; what belongs to nobody here is reported on the document and used for none.
+
+    What is about someone who is not here is put into ``strangers`` instead, where there is such a list.
+    """
     entries = latest_versions(document.entries, document.issues)
     patients, medications, studies = Lookup(), Lookup(), Lookup()
     found: list[Entered] = []
@@ -111,12 +120,15 @@ def sort_by_patient(document: Document) -> list[PatientRecord]:
         text = reference.reference if reference is not None else None
         owner = None
         if text is not None:
-            key = text if ":" in text else (text, _server(entered.full_url))
+            key = text if ":" in text else (text, server_of(entered.full_url))
             if key not in resolved:
                 resolved[key] = patients.find(text, entered.full_url)
             owner = resolved[key]
         if owner is None and len(found) == 1 and not _SUBJECTS.isdisjoint(entered.unreadable):
             owner = found[0]  # whose it is cannot be read: it decides nothing, and must not be passed over
+        if owner is None and text is not None and strangers is not None:
+            strangers.append(entered)
+            continue
         if owner is None:
             strays["stranger" if text is not None else "no-subject"].append(entered.expression)
             continue

@@ -123,6 +123,7 @@ class PatientLink(Backbone):
 
 
 class Patient(Resource):
+    identifier: tuple[Identifier, ...] = ()
     active: bool | None = None
     link: tuple[PatientLink, ...] = ()
     birth_date: str | None = None

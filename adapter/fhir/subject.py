@@ -7,7 +7,7 @@ id gives a patient away.
 
 import hashlib
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -88,17 +88,29 @@ class ResultWriter:
         self._agent = _encoded([{"type": assembler, "who": device}])
         self._activity = _encoded({"coding": [{"system": system, "code": code}]})
 
-    def bundle(self, patient: str, source: Source, screenings: Iterable[Screening], as_of: AsOf) -> bytes:
-        """Give one patient's transaction Bundle as JSON bytes; the same input gives the same bytes."""
+    def bundle(
+        self,
+        patient: str,
+        source: Source,
+        screenings: Iterable[Screening],
+        as_of: AsOf,
+        again: Collection[str] = (),
+    ) -> bytes:
+        """Give one patient's transaction Bundle as JSON bytes; the same input gives the same bytes.
+
+        Of a trial in ``again`` something was said before: its subject is written although nothing can be said now.
+        """
         entries: list[dict[str, Any]] = []
         for screening in screenings:
-            entries.extend(self._entries(patient, source, screening, as_of))
+            entries.extend(self._entries(patient, source, screening, as_of, again=screening.trial.key in again))
         return _encode({"resourceType": "Bundle", "type": "transaction", "entry": entries})
 
     def _id(self, *parts: str) -> str:
         return str(uuid.uuid5(_NAMESPACE, "|".join((self._publisher.secret, self._publisher.base, *parts))))
 
-    def _entries(self, patient: str, source: Source, screening: Screening, as_of: AsOf) -> list[dict[str, Any]]:
+    def _entries(
+        self, patient: str, source: Source, screening: Screening, as_of: AsOf, *, again: bool
+    ) -> list[dict[str, Any]]:
         trial = screening.trial
         subject_id = self._id("subject", trial.key, patient)
         criteria, evidence = self._criteria(screening)
@@ -110,7 +122,7 @@ class ResultWriter:
         plan = f"{self._publisher.base}/PlanDefinition/{trial.key.lower()}-eligibility|{trial.version}"
         entries = []
         targets = [guidance_id]
-        if not nothing:
+        if again or not nothing:
             subject = self._subject(subject_id, guidance_id, key, source, screening, as_of)
             entries.append(self._entry("ResearchSubject", subject_id, subject, "eligibility-subject", key))
             targets.insert(0, subject_id)

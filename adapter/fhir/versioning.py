@@ -91,7 +91,7 @@ def _meets(entered: Entered, places: list[int], kept: list[Entered | None], issu
         said = "the same resource stands here twice, differently, and nothing says which is the newer"
         issues.append(Issue(Severity.WARNING, "two-versions", said, entered.expression))
         if isinstance(other.resource, fhir.Patient) and isinstance(entered.resource, fhir.Patient):
-            kept[place] = _common(other, entered)
+            kept[place] = common(other, entered)
             return True
         other.unreadable += ("meta",)
         entered.unreadable += ("meta",)
@@ -154,7 +154,7 @@ def _patch(
                     other.unreadable += ("meta",)
 
 
-def _common(one: Entered, other: Entered) -> Entered:
+def common(one: Entered, other: Entered) -> Entered:
     """Give the Patient that two contradicting copies agree on; where they differ nothing can be read."""
     lost = list(one.unreadable + other.unreadable)
     changed: dict[str, object] = {}

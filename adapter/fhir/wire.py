@@ -49,6 +49,8 @@ class Entered(msgspec.Struct, gc=False):
     method: str | None = None
     has_namesake: bool = False
     """Whether another resource of its type has its id here, so that only its place or fullUrl names it."""
+    target: str | None = None
+    """What its request is addressed to: of a PUT it names the resource."""
 
 
 class Document(msgspec.Struct):
@@ -118,7 +120,8 @@ def _entries(entries: tuple[fhir.Entry, ...], issues: list[Issue], first: int = 
             if entered is not None:
                 yield entered
         elif isinstance(resource, fhir.Resource) and (entry.search is None or entry.search.mode != "outcome"):
-            yield Entered(resource, entry.full_url, f"Bundle.entry[{index}].resource", (), method)
+            target = request.url if request is not None else None
+            yield Entered(resource, entry.full_url, f"Bundle.entry[{index}].resource", (), method, target=target)
 
 
 def _change(entry: fhir.Entry, index: int, issues: list[Issue]) -> Entered | None:
@@ -136,7 +139,7 @@ def _change(entry: fhir.Entry, index: int, issues: list[Issue]) -> Entered | Non
         return None
     version = re.fullmatch(r'W?/?"?([A-Za-z0-9\-.]+)"?', response.etag or "")
     meta = fhir.Meta(version[1] if version else None, response.last_modified)
-    return Entered(kind(id=target[2], meta=meta), entry.full_url, expression, (), request.method)
+    return Entered(kind(id=target[2], meta=meta), entry.full_url, expression, (), request.method, target=request.url)
 
 
 def type_name(resource: fhir.Tagged) -> str:
@@ -258,7 +261,9 @@ def _mended(
     places = (f"{expression}.{place}".strip(".") if place else expression for place in found.lost)
     issues.extend(_unreadable(place) for place in places)
     lost = tuple(dict.fromkeys(re.split(r"[.\[]", place, maxsplit=1)[0] for place in found.lost))
-    return Entered(found.resource, full_url, expression, lost, request.method if request is not None else None)
+    if request is None:
+        return Entered(found.resource, full_url, expression, lost)
+    return Entered(found.resource, full_url, expression, lost, request.method, target=request.url)
 
 
 def _check_understood(bundle: _Loose) -> None:

@@ -1,6 +1,5 @@
 """The patient, reviewers' answers, consents and other studies to facts."""
 
-import re
 from collections.abc import Iterable
 
 from adapter.eligibility.facts import Attestation, ConsentRecord, OtherStudy, Person, Sex
@@ -10,10 +9,10 @@ from adapter.fhir.dates import parse_moment
 from adapter.fhir.record import Lookup, PatientRecord
 from adapter.fhir.wire import WHOLE, Entered
 from adapter.mapping.observations import source_of
+from adapter.mapping.reads import ATOM
 from adapter.mapping.table import Vocabulary
 
 BIRTH_SEX = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-birthsex"
-_ATOM = re.compile(r"[A-Za-z0-9]+-[IE]\d+[A-Za-z0-9-]*", re.ASCII)
 _ANSWERED = frozenset(("completed", "amended"))
 _USABLE = frozenset(("final", "amended", "corrected"))
 _WHOLE = frozenset((WHOLE, "resourceType", "modifierExtension", "implicitRules"))
@@ -101,7 +100,7 @@ def attestations(responses: list[Entered], observations: list[Entered], yes_no: 
             continue
         if resource.value_boolean is None and resource.value_codeable_concept is None and not entered.unreadable:
             continue
-        atoms = [each.code for each in resource.code.coding if each.code and _ATOM.fullmatch(each.code)]
+        atoms = [each.code for each in resource.code.coding if each.code and ATOM.fullmatch(each.code)]
         if not atoms:
             continue
         says_yes = _says(resource, resource.value_codeable_concept, yes_no)
@@ -127,7 +126,7 @@ def _answers(items: tuple[fhir.Item, ...], yes_no: YesNo) -> list[tuple[str, boo
     found: list[tuple[str, bool | None]] = []
     for item in items:
         found.extend(_answers(item.item, yes_no))
-        if item.link_id is None or not _ATOM.fullmatch(item.link_id) or not item.answer:
+        if item.link_id is None or not ATOM.fullmatch(item.link_id) or not item.answer:
             continue
         says = None
         if len(item.answer) == 1:

@@ -6,7 +6,7 @@ A folder has ``facts.json`` (what made it), ``patients/`` (one row a patient: al
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import msgspec
 
@@ -257,20 +257,20 @@ def _row(
     )
 
 
-def write_patients(patients: Iterable[tuple[str, Facts]], path: Path) -> None:
-    """Write the facts of some patients, each to be judged again; the caller makes the file appear whole."""
+def write_patients(patients: Iterable[tuple[str, bytes]], path: Path | IO[bytes]) -> None:
+    """Write the packed facts of some patients, to be judged again; the caller makes the file appear whole."""
     import pyarrow as pa  # noqa: PLC0415 (an extra of the installation)
     import pyarrow.parquet as pq  # noqa: PLC0415 (the same)
 
     names, packed = [], []
     for patient, facts in patients:
         names.append(patient)
-        packed.append(pack(facts))
+        packed.append(facts)
     table = pa.table({"patient": pa.array(names, pa.string()), "facts": pa.array(packed, pa.binary())})
-    pq.write_table(table, path, compression="zstd", row_group_size=10_000)
+    pq.write_table(table, path, compression="zstd", row_group_size=1000)
 
 
-def write_facts(found: Iterable[Row], path: Path) -> None:
+def write_facts(found: Iterable[Row], path: Path | IO[bytes]) -> None:
     """Write one row a fact; the caller makes the file appear whole."""
     import pyarrow as pa  # noqa: PLC0415 (an extra of the installation)
     import pyarrow.parquet as pq  # noqa: PLC0415 (the same)

@@ -53,10 +53,9 @@ class Tally(msgspec.Struct):
         for name, unit in {(name, unit) for name, unit in _unusable(facts)}:
             self._count(("unit", name, unit), sum(_waits_for(each, name) for each in waiting))
 
-    def update(self, other: "Tally") -> None:
-        """Add the counts of another part."""
-        self.patients.update(other.patients)
-        self.verdicts.update(other.verdicts)
+    def of(self, key: _Key) -> tuple[int, int]:
+        """Give of how many patients a hindrance is, and of how many verdicts."""
+        return self.patients[key], self.verdicts[key]
 
     def told(self, disclosure: Disclosure) -> tuple[Hindrance, ...]:
         """Give the hindrances, first what holds up most; what stands at less than the smallest cell is left out."""

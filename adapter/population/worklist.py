@@ -171,17 +171,19 @@ _MARKS: dict[Mark, int] = {"new": 0, "changed": 1, "": 2, "lost": 3}
 _BY_VERDICT = {verdict.value: -number for number, verdict in enumerate(ORDER)}
 
 
-def ordered(rows: Iterable[Row]) -> list[Row]:
-    """Put rows in the order of work: by trial, how little is missing, then what is new; the lost stand last."""
-    return sorted(
-        rows,
-        key=lambda row: (
-            row.trial,
-            row.mark == "lost",
-            row.missing,
-            _BY_VERDICT.get(row.verdict, 0),
-            len(row.ask),
-            _MARKS[row.mark],
-            row.patient,
-        ),
+def rank(row: Row) -> tuple[str, bool, int, int, int, int, str]:
+    """Give a row's place: by trial, how little is missing, then what is new; the lost stand last."""
+    return (
+        row.trial,
+        row.mark == "lost",
+        row.missing,
+        _BY_VERDICT.get(row.verdict, 0),
+        len(row.ask),
+        _MARKS[row.mark],
+        row.patient,
     )
+
+
+def ordered(rows: Iterable[Row]) -> list[Row]:
+    """Put rows in the order of work."""
+    return sorted(rows, key=rank)

@@ -32,11 +32,17 @@ _WIDTHS = (14, 24, 9, 18, 8, 70, 40, 40, 60)
 
 def write_worklist(rows: Sequence[Row], path: Path, as_of: str, left_out: int) -> None:
     """Write the list whole or not at all; ``left_out`` says how many rows are not in it.  Raises AdapterError."""
+    writer = writer_of(path)
+    Folder.open(path.parent).fill(path.name, lambda stream: writer(rows, stream, as_of, left_out))
+
+
+def writer_of(path: Path) -> "_Writer":
+    """Give what writes a file of this name; raises AdapterError where there is none."""
     writer = WRITERS.get(path.suffix.lower())
     if writer is None:
         said = f"--worklist: a name that ends in {', '.join(WRITERS)}"
         raise AdapterError.of(Category.NOT_FOUND, "usage", said)
-    Folder.open(path.parent).fill(path.name, lambda stream: writer(rows, stream, as_of, left_out))
+    return writer
 
 
 def cells(row: Row) -> list[str]:

@@ -4,7 +4,7 @@ import datetime
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 import msgspec
 
@@ -18,9 +18,18 @@ from adapter.fhir.subject import Publisher, ResultWriter
 from adapter.fhir.versions import FhirVersion
 from adapter.screen import PatientScreening, screen_bundle
 from adapter.service.outcomes import Refusal
+from adapter.service.tenants import secret_of
+from adapter.store.writer import Step
 
 _LAST_UPDATED = re.compile(rb'"lastUpdated"\s*:\s*"([^"]{10,40})"')
 _OWN = re.compile(rb'"urn:uuid:([0-9a-f-]{36})"')
+
+
+Change = Callable[[Step], bool]
+_TENANTS = 256
+"""So many are held ready."""
+_SHOWN = 60
+"""How many changes one audit row lists."""
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -58,6 +67,8 @@ class Patient(msgspec.Struct, frozen=True):
     written: tuple[Written, ...]
     screenings: tuple[Screening, ...]
     """What the results were made of, in the order of ``told``."""
+    order: tuple[datetime.datetime, datetime.datetime] | None = None
+    """When all that was judged by was said, and judged; None: when the document was."""
 
 
 class Evaluation(msgspec.Struct, frozen=True):
@@ -68,6 +79,21 @@ class Evaluation(msgspec.Struct, frozen=True):
     as_of: datetime.datetime
     source_time: datetime.datetime | None
     """When the sender says this was so: an older document never overwrites what a newer one gave."""
+    others: tuple[Patient, ...] = ()
+    """Patients who are not in the document, from whom it took something: delivered, and not told to its sender."""
+    change: Change | None = None
+    """What writes down what is kept of the patients, within the commit; None where nothing is kept."""
+    flips: tuple[str, ...] = ()
+    """Which atoms and verdicts changed since the last evaluation, and how: ``CFMSC-I1 unknown met``."""
+
+    def remarks(self) -> dict[str, str | int]:
+        """Give what the audit keeps of what changed: how much, and of which atoms; nothing of the patient."""
+        if not self.flips:
+            return {}
+        said: dict[str, str | int] = {"changes": len(self.flips), "changed": ", ".join(self.flips[:_SHOWN])}
+        if len(self.flips) > _SHOWN:
+            said["unshown"] = len(self.flips) - _SHOWN
+        return said
 
     def verdicts(self) -> Iterator[Issue]:
         """Give each verdict as a remark that names no patient: their ResearchSubject does."""
@@ -100,27 +126,43 @@ class Evaluator:
 
     def __init__(self, catalog: Catalog, software: str, base: str, secret: str) -> None:
         self.catalog = catalog
-        publisher = Publisher(software, base, secret)
-        requirements = catalog.requirements()
-        self._writers = {version: ResultWriter(version, publisher, requirements) for version in FhirVersion}
-        self._secret = f"lane|{secret}".encode()
+        self._requirements = catalog.requirements()
+        self._publisher = Publisher(software, base, secret)
+        self._tenants: dict[str, _Tenant] = {"": self._made("")}
 
     def evaluate(
-        self, data: bytes, version: FhirVersion, moment: datetime.datetime, trials: tuple[Trial, ...] | None = None
+        self,
+        data: bytes,
+        version: FhirVersion,
+        moment: datetime.datetime,
+        trials: tuple[Trial, ...] | None = None,
+        tenant: str = "",
     ) -> Evaluation:
-        """Screen every patient of a document; raises Refusal when there is nothing to screen."""
+        """Screen every patient of a document by the document alone; raises Refusal when there is nothing to screen."""
         as_of = AsOf.at(moment)
         try:
             answered = screen_bundle(data, self.catalog, as_of, trials)
         except AdapterError as error:
             raise Refusal.because(error) from None
-        writer = self._writers[version]
-        patients = tuple(self._patient(each, writer, as_of) for each in answered.patients)
+        patients = tuple(self.results(each, version, as_of, tenant) for each in answered.patients)
         return Evaluation(patients, answered.issues, moment, source_time(data))
 
-    def _patient(self, screened: PatientScreening, writer: ResultWriter, as_of: AsOf) -> Patient:
+    def results(
+        self,
+        screened: PatientScreening,
+        version: FhirVersion,
+        as_of: AsOf,
+        tenant: str,
+        again: Collection[str] = (),
+    ) -> Patient:
+        """Write what was found of one patient; two tenants' patients of one name have results of their own.
+
+        ``again`` names the trials of which something was said before.
+        """
         source = screened.facts.person.source
-        bundle = _transaction(writer.bundle(screened.patient, source, screened.screenings, as_of))
+        name = screened.patient
+        writer = self._of(tenant).writers[version]
+        bundle = _transaction(writer.bundle(name, source, screened.screenings, as_of, again))
         targets = {each.request.url.rpartition("/")[2].encode(): each.request.url.encode() for each in bundle.entry}
 
         def placed(found: re.Match[bytes]) -> bytes:
@@ -132,10 +174,38 @@ class Evaluator:
         for each in bundle.entry:
             kind, _, id_ = each.request.url.partition("/")
             written.append(Written(kind, id_, _OWN.sub(placed, bytes(each.resource))))
-        lane = hmac.new(self._secret, screened.patient.encode(), hashlib.sha256).hexdigest()
-        return Patient(
-            lane, source.reference, tuple(_told(screened.screenings, written)), tuple(written), screened.screenings
-        )
+        told = tuple(_told(screened.screenings, written))
+        return Patient(self.lane(name, tenant), source.reference, told, tuple(written), screened.screenings)
+
+    def lane(self, name: str, tenant: str) -> str:
+        """Give the opaque name under which what is written about a patient stays in order."""
+        return lane_of(self._of(tenant).secret, name)
+
+    def _of(self, tenant: str) -> "_Tenant":
+        found = self._tenants.get(tenant)
+        if found is None:
+            if len(self._tenants) >= _TENANTS:  # a token may name any
+                self._tenants = {"": self._tenants[""]}
+            found = self._tenants[tenant] = self._made(tenant)
+        return found
+
+    def _made(self, tenant: str) -> "_Tenant":
+        secret = secret_of(self._publisher.secret, tenant)
+        publisher = msgspec.structs.replace(self._publisher, secret=secret)
+        writers = {version: ResultWriter(version, publisher, self._requirements) for version in FhirVersion}
+        return _Tenant(secret, writers)
+
+
+class _Tenant(msgspec.Struct, frozen=True):
+    """What is apart for one tenant: the secret of its ids, and what writes them."""
+
+    secret: str
+    writers: dict[FhirVersion, ResultWriter]
+
+
+def lane_of(secret: str, name: str) -> str:
+    """Give the opaque name of a patient's lane, by the secret of its tenant."""
+    return hmac.new(f"lane|{secret}".encode(), name.encode(), hashlib.sha256).hexdigest()
 
 
 def _told(screenings: Iterable[Screening], written: list[Written]) -> Iterator[Told]:

@@ -65,7 +65,7 @@ def test_every_fact_has_a_row_and_the_row_names_its_source(tmp_path: Path) -> No
 
 def test_the_file_of_patients_gives_them_back_in_order(tmp_path: Path) -> None:
     patients = [patient for case in CASES[:100] for patient in screened(case, str(case.get("as_of", AS_OF)))]
-    kept_facts.write_patients(((each.patient, each.facts) for each in patients), tmp_path / "patients.parquet")
+    kept_facts.write_patients(((each.patient, pack(each.facts)) for each in patients), tmp_path / "patients.parquet")
     assert list(read_patients(tmp_path / "patients.parquet")) == [(each.patient, each.facts) for each in patients]
 
 
