@@ -22,7 +22,14 @@ class Key(msgspec.Struct, frozen=True):
     digest: str
 
 
-def key_of(operation: str, resource: dict[str, Any], data: bytes, headers: Mapping[str, str], wanted: Wanted) -> Key:
+def key_of(
+    operation: str,
+    resource: dict[str, Any],
+    data: bytes,
+    headers: Mapping[str, str],
+    wanted: Wanted,
+    tenant: str = "",
+) -> Key:
     """Give the key of a message; raises Refusal for an ``Idempotency-Key`` that is none.
 
     A FHIR message is known by its envelope (Bundle.identifier or id): another message in the same envelope is an
@@ -30,7 +37,7 @@ def key_of(operation: str, resource: dict[str, Any], data: bytes, headers: Mappi
     comes the header, and at last the payload itself, however it is laid out.  Keys are kept as digests: an
     identifier may be a patient's.
     """
-    digest = hashlib.sha256(msgspec.json.format(data.removeprefix(_BOM), indent=-1)).hexdigest()
+    digest = digest_of(data)
     header = headers.get("idempotency-key")
     if header is not None and not _KEY.fullmatch(header):
         said = "Idempotency-Key must be 1 to 255 printable ASCII characters without blanks"
@@ -41,7 +48,18 @@ def key_of(operation: str, resource: dict[str, Any], data: bytes, headers: Mappi
     if name is None:
         amount = wanted.amount.value if wanted.amount else ""
         name = f"payload|{wanted.version.value}|{amount}|{digest}"
-    return Key(hashlib.sha256(f"{operation}|{name}".encode()).hexdigest(), digest)
+    return key_named(operation, name, digest, tenant)
+
+
+def key_named(operation: str, name: str, digest: str, tenant: str = "") -> Key:
+    """Give the key of a message that has a name; tenants never meet in one, whatever their clients are called."""
+    whose = f"{tenant}\n" if tenant else ""
+    return Key(hashlib.sha256(f"{whose}{operation}|{name}".encode()).hexdigest(), digest)
+
+
+def digest_of(data: bytes) -> str:
+    """Give the digest of what JSON says, however it is laid out."""
+    return hashlib.sha256(msgspec.json.format(data.removeprefix(_BOM), indent=-1)).hexdigest()
 
 
 def _envelope(resource: dict[str, Any]) -> str | None:

@@ -33,6 +33,8 @@ class Wanted(msgspec.Struct, frozen=True):
     """None where the client leaves it to us."""
     is_strict: bool
     """Whether a search parameter that is not known is an error."""
+    is_later: bool = False
+    """Whether the client would rather not wait (http://hl7.org/fhir/async.html)."""
 
 
 def wanted(headers: Mapping[str, str], query: Mapping[str, str], usual: FhirVersion) -> Wanted:
@@ -40,8 +42,8 @@ def wanted(headers: Mapping[str, str], query: Mapping[str, str], usual: FhirVers
     accepted = _accepted(headers.get("accept", "*/*"), query.get("_format"))
     sent = _media(headers.get("content-type", ""))[1].get("fhirversion")
     named = accepted or (_version(sent, 415) if sent else None)
-    amount, is_strict = _preferred(headers.get("prefer", ""))
-    return Wanted(named or usual, named is not None, amount, is_strict)
+    prefer = headers.get("prefer", "")
+    return Wanted(named or usual, named is not None, *_preferred(prefer))
 
 
 def check_sent(headers: Mapping[str, str]) -> None:
@@ -90,16 +92,18 @@ def _media(text: str) -> tuple[str, dict[str, str]]:
     return kind.strip().lower(), {each[1].lower(): each[2].strip() for each in found if each is not None}
 
 
-def _preferred(prefer: str) -> tuple[Return | None, bool]:
-    """Read ``Prefer``; what is not known in it is passed over, as RFC 7240 says."""
-    amount, is_strict = None, False
+def _preferred(prefer: str) -> tuple[Return | None, bool, bool]:
+    """Read ``Prefer``: how much, whether strictly, whether later; what is not known is passed over (RFC 7240)."""
+    amount, is_strict, is_later = None, False, False
     for each in _split(prefer):
         name, _, value = (part.strip().strip('"') for part in each.partition("="))
         if name.lower() == "return":
             amount = amount or next((known for known in Return if known.value.lower() == value.lower()), None)
         elif name.lower() == "handling":
             is_strict = value.lower() == "strict"
-    return amount, is_strict
+        elif name.lower() == "respond-async":
+            is_later = True
+    return amount, is_strict, is_later
 
 
 def _split(prefer: str) -> Iterable[str]:

@@ -11,6 +11,7 @@ from adapter.eligibility.decide import Verdict
 from adapter.eligibility.trial import Trial
 from adapter.fhir.dates import parse_as_of
 from adapter.fhir.versions import FhirVersion
+from adapter.service.auditing import about
 from adapter.service.definitions import Definitions
 from adapter.service.evaluation import Evaluation, Told
 from adapter.service.exchange import Answer
@@ -98,19 +99,22 @@ async def evaluate_eligibility(
     moment = _moment(service, question)
     subjects = frozenset(each.value_string or "" for each in question.others if each.name == "subject")
     keeps = question.flag("persist")
+    if keeps:
+        await service.room.check()
 
     async def evaluate() -> Answer:
         found = await service.exchange.work(
-            len(one.data), lambda: service.evaluator.evaluate(question.data, version, moment, trials)
+            len(one.data),
+            lambda: service.evaluator.evaluate(question.data, version, moment, trials, one.asker.tenant),
         )
         if subjects:
             found = _only(found, subjects)
-        detail: dict[str, str | int] = {"patients": len(found.patients), "version": version.value}
+        detail = about(found) | {"version": version.value}
         return Answer(service.maker.collection(found), detail, found, is_kept=keeps)
 
     if keeps or "idempotency-key" in request.headers:
         resource = {"resourceType": "Parameters"}
-        key = key_of(f"evaluate-eligibility|{study}", resource, one.data, request.headers, one.wanted)
+        key = key_of(f"evaluate-eligibility|{study}", resource, one.data, request.headers, one.wanted, one.asker.tenant)
         return await service.done(one, key, evaluate)
     answer = await evaluate()
     await service.exchange.record(one.asker, "done", answer.detail)
@@ -160,12 +164,11 @@ async def match_trials(service: Service, definitions: Definitions, request: Requ
     version = one.wanted.version
     moment = service.now()
     found = await service.exchange.work(
-        len(one.data), lambda: service.evaluator.evaluate(question.data, version, moment)
+        len(one.data), lambda: service.evaluator.evaluate(question.data, version, moment, None, one.asker.tenant)
     )
     if len(found.patients) != 1:
         raise Refusal.of(422, "several-patients", "one patient is matched at a time; send each for itself")
-    detail: dict[str, str | int] = {"patients": 1, "version": version.value}
-    await service.exchange.record(one.asker, "done", detail)
+    await service.exchange.record(one.asker, "done", about(found) | {"version": version.value})
     service.counted(found)
     told = [each for each in found.patients[0].told if each.verdict in _GRADES]
     told.sort(key=lambda each: (list(_GRADES).index(each.verdict), -each.passed, each.trial))
