@@ -1,84 +1,109 @@
-"""Who may do what: bearer tokens that are kept hashed, scopes, and how often a client may come."""
+"""Who may do what: tokens, certificates and scopes, and how often a client may come."""
 
+import base64
+import binascii
 import datetime
 import hashlib
 import hmac
+import ipaddress
 import re
-import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Literal
 
-import anyio.to_thread
-import msgspec
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapter.errors import AdapterError, Category
+from adapter.service.access_file import AccessFile, Right, read_access_file
+from adapter.service.certificates import Certificates
+from adapter.service.issuer_keys import KeysAway
+from adapter.service.jwt_tokens import JwtTokens, is_jwt
+from adapter.service.known import Client, NotKnown
 from adapter.service.outcomes import Refusal
-from adapter.store.ledger import AuditRow
+from adapter.store.seen import Seen
 
-Right = Literal["ingest", "read", "admin"]
+__all__ = ["ANYONE", "Client", "Guarded", "Rate", "Right", "Tokens"]
+
 ANYONE = "anyone"
 _OPEN = ("/healthz", "/readyz", "/fhir/metadata", "/cds-services")
 """Answered without a token: they say nothing that is not in the documentation."""
-_BEARER = re.compile(r"[Bb]earer +([A-Za-z0-9._~+/=-]{8,512})")
-_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="trial-adapter"'}
-
-
-class Client(msgspec.Struct, frozen=True):
-    """One client, by the name its site gave it."""
-
-    name: str
-    scopes: frozenset[Right]
-
-
-class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    name: str
-    sha256: str
-    scopes: frozenset[Right]
-
-
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    client: tuple[_Row, ...]
+_BEARER = re.compile(r"[Bb]earer +([A-Za-z0-9._~+/=-]{8,8192})")
+_BASIC = re.compile(r"[Bb]asic +([A-Za-z0-9+/=]{4,1024})")
+_REALM = 'realm="trial-adapter"'
 
 
 class Tokens:
     """The clients of a tokens file; without one, anyone may do everything."""
 
-    def __init__(self, path: Path | None) -> None:
-        self._rows: tuple[tuple[bytes, Client], ...] | None = None
-        if path is not None:
-            self._rows = tuple((bytes.fromhex(each.sha256), Client(each.name, each.scopes)) for each in _rows(path))
+    def __init__(
+        self,
+        path: Path | None,
+        proxies: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network],
+        seen: Seen,
+        clock: Callable[[], datetime.datetime],
+    ) -> None:
+        file = read_access_file(path) if path is not None else AccessFile()
+        self._is_open = path is None
+        self._rows = tuple(
+            (bytes.fromhex(each.sha256), each.basic, _client(each.name, each.scopes, each)) for each in file.client
+        )
+        self._signed = JwtTokens(file.issuer, path.parent if path else Path(), seen, clock)
+        self._certificates = Certificates(file.certificate, proxies)
+        self._has_issuers = bool(file.issuer)
+        self._clock = clock
+        schemes = [f"Bearer {_REALM}"]
+        if any(each.basic for each in file.client):
+            schemes.append(f'Basic {_REALM}, charset="UTF-8"')
+        self.challenge = ", ".join(schemes)
+        """What an engine that sends nothing unasked is asked for."""
 
-    def client(self, authorization: str | None) -> Client:
-        """Give the client of a header; raises Refusal (401). Every row is compared, whichever is the right one."""
-        if self._rows is None:
+    async def client(self, scope: Scope) -> Client:
+        """Give who asks; raises NotKnown, KeysAway, and AdapterError. What is sent counts before what was shown."""
+        if self._is_open:
             return Client(ANYONE, frozenset(("ingest", "read", "admin")))
-        found = _BEARER.fullmatch(authorization.strip()) if authorization is not None else None
-        digest = hashlib.sha256(found[1].encode() if found else b"").digest()
-        known = [client for row, client in self._rows if hmac.compare_digest(row, digest)]
-        if found is None or not known:
-            said = "send a token of this service: Authorization: Bearer ..."
-            raise Refusal.of(401, "token", said, headers=_CHALLENGE)
-        return known[0]
+        sent = [value for name, value in scope["headers"] if name == b"authorization"]
+        if len(sent) > 1:
+            raise NotKnown("twice")
+        if sent:
+            return await self._by_header(sent[0].decode("latin-1").strip(), scope["path"])
+        shown = self._certificates.shown(scope)
+        if shown is None:
+            raise NotKnown("nothing-sent")
+        return self._certificates.client(shown, self._clock())
+
+    async def _by_header(self, header: str, path: str) -> Client:
+        if found := _BEARER.fullmatch(header):
+            token = found[1]
+            client = self._by_token(token, None)
+            if client is not None:
+                return client
+            if self._has_issuers and is_jwt(token):
+                return await self._signed.client(token, path)
+        elif found := _BASIC.fullmatch(header):
+            try:
+                name, _, token = base64.b64decode(found[1], validate=True).decode().partition(":")
+            except (binascii.Error, UnicodeDecodeError):
+                raise NotKnown("basic-unreadable") from None
+            client = self._by_token(token, name)
+            if client is not None:
+                return client
+        raise NotKnown("token-unknown")
+
+    def _by_token(self, token: str, name: str | None) -> Client | None:
+        """Compare with every row, whichever is the right one; with a name only those that may send it so."""
+        digest = hashlib.sha256(token.encode()).digest()
+        known = [(basic, client) for row, basic, client in self._rows if hmac.compare_digest(row, digest)]
+        for basic, client in known:
+            if name is None or (basic and client.name == name):
+                return client
+        return None
 
 
-def _rows(path: Path) -> tuple[_Row, ...]:
-    try:
-        file = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _File)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError):
-        said = "the tokens file cannot be read: it has [[client]] with name, sha256 and scopes (ingest, read, admin)"
-        raise AdapterError.of(Category.NOT_FOUND, "tokens-file", said) from None
-    if any(not re.fullmatch(r"[0-9a-f]{64}", each.sha256) for each in file.client):
-        said = "in the tokens file sha256 is 64 hexadecimal digits, small letters"
-        raise AdapterError.of(Category.NOT_FOUND, "tokens-file", said)
-    if any(not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", each.name) for each in file.client):
-        said = "in the tokens file a name is 1 to 64 letters, digits, dots, dashes and underscores"
-        raise AdapterError.of(Category.NOT_FOUND, "tokens-file", said)
-    return file.client
+def _client(name: str, scopes: frozenset[Right], row: object) -> Client:
+    told = {each: getattr(row, each) for each in ("tenant", "within", "quarantine")}
+    return Client(name, scopes, **told)
 
 
 class Rate:
@@ -99,59 +124,48 @@ class Rate:
             raise Refusal.of(429, "rate", said, headers={"Retry-After": "1"})
 
 
-class Recorder(msgspec.Struct, frozen=True):
-    """Writes down refused access."""
-
-    write: Callable[[AuditRow], None]
-    clock: Callable[[], datetime.datetime]
-
-    async def refused(self, client: str, action: str, refusal: Refusal, request_id: str) -> None:
-        """Record one; raises Refusal (503) where that cannot be done."""
-        row = AuditRow(self.clock(), client, action, "refused", request_id, {"status": refusal.status})
-        try:
-            await anyio.to_thread.run_sync(self.write, row)
-        except AdapterError as error:
-            raise Refusal(503, error.issues) from None
-
-
 class Guarded:
     """The layer that lets nobody in whom it does not know, before a byte of the body is read."""
 
-    def __init__(self, app: ASGIApp, tokens: Tokens, rate: Rate, recorder: Recorder) -> None:
+    def __init__(self, app: ASGIApp, tokens: Tokens, rate: Rate) -> None:
         self._app = app
         self._tokens = tokens
         self._rate = rate
-        self._recorder = recorder
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Name the client, or refuse it."""
         if scope["type"] != "http" or scope["path"] in _OPEN:
             await self._app(scope, receive, send)
             return
-        state = scope["state"]
-        peer = f"peer {scope['client'][0] if scope.get('client') else ''}"
-        value = dict(scope["headers"]).get(b"authorization")
         try:
-            client = self._tokens.client(value.decode("latin-1") if value is not None else None)
+            await self._admit(scope)
         except Refusal as refusal:
-            try:
-                self._rate.take(peer)  # who guesses tokens must not fill the audit either
-                await self._recorder.refused("unknown", "authenticate", refusal, state["request_id"])
-            except Refusal as too_often:
-                refusal = too_often
-            await _refuse(refusal, scope, receive, send)
-            return
-        state["client"] = client.name
-        state["scopes"] = client.scopes
-        try:
-            self._rate.take(client.name if client.name != ANYONE else peer)
-        except Refusal as refusal:
-            await _refuse(refusal, scope, receive, send)
+            scope["state"]["refused"] = refusal.code
+            refusal.headers["Connection"] = "close"
+            await refusal.response()(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
-
-async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
-    scope["state"]["refused"] = refusal.code
-    refusal.headers["Connection"] = "close"
-    await refusal.response()(scope, receive, send)
+    async def _admit(self, scope: Scope) -> None:
+        """Write who asks into the request's state; raises Refusal, whose words are the same whatever was wrong."""
+        state = scope["state"]
+        peer = f"peer {scope['client'][0] if scope.get('client') else ''}"
+        try:
+            client = await self._tokens.client(scope)
+        except NotKnown as nobody:
+            state["why"] = nobody.reason
+            self._rate.take(peer)
+            said = "send a token of this service: Authorization: Bearer ..."
+            raise Refusal.of(401, "token", said, headers={"WWW-Authenticate": self._tokens.challenge}) from None
+        except KeysAway:
+            said = "the keys that a token is verified with cannot be had now; send this again later"
+            raise Refusal.of(503, "keys-away", said) from None
+        except AdapterError as error:
+            raise Refusal(503, error.issues) from None
+        state["client"] = client.name
+        state["scopes"] = client.scopes
+        state["tenant"] = client.tenant
+        state["quarantine"] = client.quarantine
+        self._rate.take(client.name if client.name != ANYONE else peer)
+        if not client.may_ask(scope["path"]):
+            raise Refusal.of(403, "within", "this client may not ask this address")

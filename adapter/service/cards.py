@@ -2,8 +2,9 @@
 
 import re
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import Request
@@ -12,10 +13,12 @@ from fastapi.responses import Response
 from adapter.eligibility.decide import Screening, Verdict, favour
 from adapter.eligibility.trial import Criterion
 from adapter.eligibility.truth import Truth
+from adapter.service.auditing import about
 from adapter.service.evaluation import Patient
+from adapter.service.observing import place_of
 from adapter.service.outcomes import Refusal, encode
 from adapter.service.reading import Shape, part_of, read_object
-from adapter.service.serving import Service, asked
+from adapter.service.serving import One, Service, asked
 
 SERVICE = "trial-eligibility"
 _NAMESPACE = uuid.UUID("5b0a0f2c-3f0b-5f3c-8b57-77c9c8f4c1d2")
@@ -25,6 +28,7 @@ _PREFETCH |= {kind.lower(): f"{kind}?patient={{{{context.patientId}}}}" for kind
 _PREFETCH["medicationrequest"] = "MedicationRequest?patient={{context.patientId}}&_include=MedicationRequest:medication"
 _SHOWN = (Verdict.ELIGIBLE, Verdict.CANDIDATE, Verdict.POTENTIAL_CANDIDATE)
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+!|~&-])")
+_OURS = 500
 _SUMMARY = 140
 _LISTED = 12
 """How many criteria of one kind a card lists: it is read between two patients."""
@@ -61,21 +65,73 @@ def services() -> bytes:
 
 
 async def patient_view(service: Service, request: Request) -> Response:
-    """Give the cards; raises Refusal (400, 412)."""
+    """Give the cards; raises Refusal (400, 412). With a trouble of our own there are none: nobody is disturbed."""
     one = await asked(service, request, "cds-patient-view", "ingest")
     call = read_object(one.data, service.shape)
     if part_of(call, "hook") != "patient-view":
         raise Refusal.of(400, "hook", "this service answers the hook patient-view", expression="hook")
     data = _document(one.data, service.shape)
+    try:
+        cards = await _found(service, one, data, part_of(call, "hookInstance") or "")
+    except Refusal as refusal:
+        if refusal.status < _OURS:
+            raise Refusal(400, refusal.issues) from None
+        cards = []
+        _withhold(service, request, refusal.code)
+    except Exception as error:  # noqa: BLE001 (whatever it is, it is told in log and metrics, and not to a clinician)
+        cards = []
+        _withhold(service, request, type(error).__name__, place_of(error))
+    return Response(encode({"cards": cards}), 200, media_type="application/json")
+
+
+async def _found(service: Service, one: One, data: bytes, instance: str) -> list[dict[str, Any]]:
+    """Give the cards of what was prefetched, once it is written down that somebody looked; raises Refusal."""
     moment = service.now()
-    found = await service.exchange.work(len(data), lambda: service.evaluator.evaluate(data, one.wanted.version, moment))
-    await service.exchange.record(one.asker, "done", {"patients": len(found.patients)})
-    service.counted(found)
+    version, tenant = one.wanted.version, one.asker.tenant
+    found = await service.exchange.work(
+        len(data), lambda: service.evaluator.evaluate(data, version, moment, None, tenant)
+    )
     if len(found.patients) != 1:
         raise Refusal.of(400, "several-patients", "the prefetch patient must be the one Patient in the prefetch")
-    instance = part_of(call, "hookInstance") or ""
-    body = encode({"cards": list(_cards(found.patients[0], service.maker.base, instance))})
-    return Response(body, 200, media_type="application/json")
+    cards = list(_cards(found.patients[0], service.maker.base, instance))
+    await service.exchange.record(one.asker, "done", about(found))
+    service.counted(found)
+    return cards
+
+
+def _withhold(service: Service, request: Request, kind: str, place: str = "") -> None:
+    request.state.withheld = kind
+    request.state.withheld_at = place
+    service.metrics.withheld.labels(kind).inc()
+
+
+class _Feedback(msgspec.Struct, rename="camel"):
+    card: str
+    outcome: Literal["accepted", "overridden"]
+    outcome_timestamp: str
+
+
+class _AllFeedback(msgspec.Struct):
+    feedback: Annotated[tuple[_Feedback, ...], msgspec.Meta(min_length=1, max_length=1000)]
+
+
+_feedback = msgspec.json.Decoder(_AllFeedback).decode
+
+
+async def take_feedback(service: Service, request: Request) -> Response:
+    """Count what became of cards; raises Refusal (400). A comment may be about the patient: it is not kept."""
+    one = await asked(service, request, "cds-feedback", "ingest")
+    read_object(one.data, service.shape)
+    try:
+        told = _feedback(one.data.removeprefix(b"\xef\xbb\xbf")).feedback
+    except msgspec.ValidationError:
+        said = "feedback must hold card, outcome (accepted, overridden) and outcomeTimestamp for each card"
+        raise Refusal.of(400, "feedback", said, expression="feedback") from None
+    counts = Counter[str](each.outcome for each in told)
+    await service.exchange.record(one.asker, "done", {**counts})
+    for outcome, count in counts.items():
+        service.metrics.feedback.labels(outcome).inc(count)
+    return Response(b"{}", 200, media_type="application/json")
 
 
 def _document(data: bytes, shape: Shape) -> bytes:

@@ -34,6 +34,30 @@ class Metrics:
             "trial_adapter_verdicts", "Verdicts given", ("trial", "verdict"), registry=self._registry
         )
         self.replays = Counter("trial_adapter_replays", "Messages that were answered before", registry=self._registry)
+        self.withheld = Counter(
+            "trial_adapter_cards_withheld",
+            "Calls answered without cards for a trouble of ours",
+            ("kind",),
+            registry=self._registry,
+        )
+        self.feedback = Counter(
+            "trial_adapter_cards_feedback", "What became of cards", ("outcome",), registry=self._registry
+        )
+        self.gaps = Counter(
+            "trial_adapter_lost_events", "Events of subscriptions that never came", registry=self._registry
+        )
+        self.pings = Counter(
+            "trial_adapter_empty_pings", "Notifications that said nothing of what happened", registry=self._registry
+        )
+        self.later = Counter(
+            "trial_adapter_later", "Messages answered later, by status", ("status",), registry=self._registry
+        )
+        self.quarantined = Counter(
+            "trial_adapter_quarantined", "Messages set aside instead of refused", ("refused",), registry=self._registry
+        )
+        self.waiting = Gauge(
+            "trial_adapter_waiting", "What waits, as last counted, up to its cap", ("what",), registry=self._registry
+        )
         self.active = Gauge("trial_adapter_active_requests", "Requests being worked on", registry=self._registry)
 
     def text(self) -> bytes:
@@ -82,19 +106,23 @@ class Observed:
         try:
             await self._app(scope, receive, watched)
         except Exception as error:  # noqa: BLE001 (a bug of ours: its message may hold a patient's value)
-            self._log.error("defect", request_id=request_id, kind=type(error).__name__, at=_place(error))
+            self._log.error("defect", request_id=request_id, kind=type(error).__name__, at=place_of(error))
             if status == 0:
                 await defect(request_id).response()(scope, receive, watched)
         finally:
             self._metrics.active.dec()
             taken = time.perf_counter() - began
+            if "withheld" in state:
+                self._log.error(
+                    "defect", request_id=request_id, kind=state["withheld"], at=state.get("withheld_at", "")
+                )
             operation = state.get("operation", "other")
             self._metrics.requests.labels(operation, str(status)).inc()
             self._metrics.seconds.labels(operation).observe(taken)
             said = {"request_id": request_id, "operation": operation, "status": status, "ms": round(taken * 1000, 1)}
             if trace:
                 said["traceparent"] = trace
-            said |= {name: state[name] for name in ("client", "refused") if name in state}
+            said |= {name: state[name] for name in ("client", "refused", "why") if name in state}
             self._log.info("request", at=self._clock().isoformat(), **said)
 
 
@@ -104,7 +132,7 @@ def _first(pattern: re.Pattern[str], value: bytes | None) -> str | None:
     return found[0] if found else None
 
 
-def _place(error: Exception) -> str:
+def place_of(error: Exception) -> str:
     """Give file and line of our code where a bug showed, without what was in it."""
     trace, place = error.__traceback__, ""
     while trace is not None:
