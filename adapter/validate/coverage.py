@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator
+from typing import NamedTuple
 
 from adapter.fhir import resources as fhir
 from adapter.fhir.wire import Entered, type_name
@@ -11,6 +12,16 @@ from adapter.validate.remark import Remark
 
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,31}", re.ASCII)
 _SYSTEM = re.compile(r"(?:https?://|urn:(?:oid|uuid|iso):)[A-Za-z0-9._/:#-]{1,120}", re.ASCII)
+
+
+class Unread(NamedTuple):
+    """A concept that no mapping reads, and where it stands."""
+
+    kind: str
+    concept: fhir.CodeableConcept | None
+    place: str
+    refused: str = ""
+    """The title of the mapping that names it as another quantity."""
 
 
 class Coverage:
@@ -23,6 +34,10 @@ class Coverage:
 
     def remarks(self, entered: Entered, known: Collection[str]) -> Iterator[Remark]:
         """Give a remark for each concept nothing reads; ``known`` names the resources something else has read."""
+        return map(self._remark, self.unread(entered, known))
+
+    def unread(self, entered: Entered, known: Collection[str] = ()) -> Iterator[Unread]:
+        """Give each concept nothing reads, as ``remarks`` tells of it."""
         resource = entered.resource
         if isinstance(resource, fhir.Observation):
             if entered.expression not in known:
@@ -31,9 +46,9 @@ class Coverage:
         for concept, place in _concepts(resource):
             if "code" not in entered.unreadable and not self._index.memberships(concept):
                 kind = "Medication" if ".contained[" in place else type_name(resource)
-                yield self._unread(kind, concept, f"{entered.expression}{place}")
+                yield Unread(kind, concept, f"{entered.expression}{place}")
 
-    def _of_observation(self, entered: Entered, resource: fhir.Observation) -> Iterator[Remark]:
+    def _of_observation(self, entered: Entered, resource: fhir.Observation) -> Iterator[Unread]:
         parts = [
             (part.code, f"{entered.expression}.component[{index}].code")
             for index, part in enumerate(resource.component)
@@ -46,15 +61,11 @@ class Coverage:
             targets = self._index.targets(concept)
             if not targets:
                 if not self._index.memberships(concept):
-                    yield self._unread("Observation", concept, place)
+                    yield Unread("Observation", concept, place)
             elif all(each.role == "reject" for each in targets):
                 mapped = self._inputs[targets[0].input]
                 if "reject" not in mapped.needs_fasting:
-                    said = (
-                        f"Observation with {_shown(concept.coding)}, which the mapping of {mapped.title} names as "
-                        "another quantity; send another code only if that was measured"
-                    )
-                    yield Remark("code-refused", said, place)
+                    yield Unread("Observation", concept, place, mapped.title)
 
     def _is_read(self, concept: fhir.CodeableConcept) -> bool:
         return bool(self._index.targets(concept) or self._index.memberships(concept))
@@ -66,7 +77,14 @@ class Coverage:
             for each in concept.coding
         )
 
-    def _unread(self, kind: str, concept: fhir.CodeableConcept | None, place: str) -> Remark:
+    def _remark(self, unread: Unread) -> Remark:
+        kind, concept, place, refused = unread
+        if refused and concept is not None:
+            said = (
+                f"Observation with {shown(concept.coding)}, which the mapping of {refused} names as "
+                "another quantity; send another code only if that was measured"
+            )
+            return Remark("code-refused", said, place)
         codings = [each for each in concept.coding if each.code] if concept is not None else []
         if not codings:
             said = f"{kind} without a code, in words at most, which nothing matches; code it"
@@ -76,10 +94,10 @@ class Coverage:
             return Remark("code-without-system", said, place)
         known = [each for each in codings if self._index.system_of(each.system) is not None]
         if known:
-            said = f"{kind} with {_shown(known)}, which no mapping reads; map it for the site if it means an input"
+            said = f"{kind} with {shown(known)}, which no mapping reads; map it for the site if it means an input"
             return Remark("code-unmapped", said, place)
         said = (
-            f"{kind} with {_shown([each for each in codings if each.system])}, of a system no mapping reads; "
+            f"{kind} with {shown([each for each in codings if each.system])}, of a system no mapping reads; "
             "add a standard code, or a ConceptMap for the site"
         )
         return Remark("system-unmapped", said, place)
@@ -104,7 +122,7 @@ def _concepts(resource: fhir.Tagged) -> Iterator[tuple[fhir.CodeableConcept | No
                     yield concept, f".contained[{index}]{place}"
 
 
-def _shown(codings: Collection[fhir.Coding]) -> str:
+def shown(codings: Collection[fhir.Coding]) -> str:
     """Write the first code with its system; what does not look like a code could be anything and is not repeated."""
     first = next(iter(codings))
     system, code = first.system or "", first.code or ""
