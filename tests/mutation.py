@@ -5,6 +5,10 @@ tables, sentences and verdicts assert, in one fast process; then, where these no
 and of the samples.  Prints the share noticed, by module, and the survivors.
 
     python tests/mutation.py [--sample 600] [--seed 1] [--workers 2] [--only PATTERN]
+
+With ``--paths`` it makes wrong versions of other modules, and asks the tests of ``--tests`` alone:
+
+    python tests/mutation.py --paths adapter/store/ledger.py --tests tests/store/test_ledger.py
 """
 
 import argparse
@@ -76,7 +80,7 @@ def copy_of_project(folder: Path) -> Path:
     """Copy what is needed to judge, with the cases read once."""
     for name in COPIED:
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
         else:
             shutil.copy(ROOT / name, folder / name)
     code = (
@@ -92,10 +96,10 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "PYTHONPATH": here}
 
 
-def notices(folder: Path) -> bool:
+def notices(folder: Path, tests: list[str]) -> bool:
     """Whether the tests notice the wrong version that stands in ``folder``; hanging is noticing."""
-    pytest = ["-m", "pytest", "-x", "-q", "-n0", "-p", "no:cacheprovider", *SLOWER]
-    for arguments in (["tests/mutation.py", "--judge"], pytest):
+    pytest = ["-m", "pytest", "-x", "-q", "-n0", "-p", "no:cacheprovider", *(tests or SLOWER)]
+    for arguments in (pytest,) if tests else (["tests/mutation.py", "--judge"], pytest):
         command = [sys.executable, *arguments]
         try:
             done = subprocess.run(
@@ -108,6 +112,10 @@ def notices(folder: Path) -> bool:
     return False
 
 
+def _modules(place: Path) -> list[Path]:
+    return sorted(place.rglob("*.py")) if place.is_dir() else [place]
+
+
 def main() -> int:
     """Sample wrong versions, judge them side by side, and report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -116,10 +124,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--only", default="", help="a pattern of module paths")
+    parser.add_argument("--paths", nargs="+", default=[], help="modules or folders, instead of judging and mapping")
+    parser.add_argument("--tests", nargs="+", default=[], help="the tests that are asked; needed with --paths")
     options = parser.parse_args()
     if options.judge:
         return judge()
-    modules = [path for folder in MUTATED for path in sorted((ROOT / folder).rglob("*.py"))]
+    if bool(options.paths) != bool(options.tests):
+        parser.error("--paths and --tests are given together: other tests know nothing of other modules")
+    modules = [path for place in options.paths or MUTATED for path in _modules(ROOT / place)]
     chosen = [path for path in modules if re.search(options.only, path.as_posix())]
     versions = [(path, write) for path in chosen for write in wrong_versions(path)]
     print(f"{len(versions)} wrong versions of {len(chosen)} modules", flush=True)
@@ -132,7 +144,7 @@ def main() -> int:
         for number in range(options.workers):
             folders.put(copy_of_project(Path(scratch) / str(number)))
         clean = folders.get()
-        if notices(clean):
+        if notices(clean, options.tests):
             print("the tests fail on the code as it is")
             return 1
         folders.put(clean)
@@ -144,7 +156,7 @@ def main() -> int:
             original = place.read_text(encoding="utf-8")
             place.write_text(code, encoding="utf-8")
             try:
-                return None if notices(folder) else version
+                return None if notices(folder, options.tests) else version
             finally:
                 place.write_text(original, encoding="utf-8")
                 folders.put(folder)

@@ -15,6 +15,12 @@ _TYPES = {"_id": "token", "url": "uri", "identifier": "token"}
 MESSAGE = "http://hl7.org/fhir/OperationDefinition/MessageHeader-process-message"
 VALIDATE = "http://hl7.org/fhir/OperationDefinition/Resource-validate"
 
+_DOCUMENTATION = """\
+Bundles and messages are taken at the base and answered later where Prefer says respond-async: the address in \
+Content-Location gives 202 until it is done. PUT or POST of a single resource at Type/id, or at hook/NAME/Type/id, is \
+taken as the notification of an R4 rest-hook: it is screened, and cannot be read back. Notifications of R4 (backport), \
+R4B and R5 subscriptions are taken at the base and at hook/NAME."""
+
 
 def capability_statement(definitions: Definitions, version: FhirVersion, began: datetime.datetime) -> Resource:
     """Give the CapabilityStatement of this service in a version."""
@@ -43,7 +49,8 @@ def capability_statement(definitions: Definitions, version: FhirVersion, began: 
         "rest": [
             {
                 "mode": "server",
-                "security": {"description": "Bearer tokens, given by the site; scopes ingest, read, admin."},
+                "documentation": _DOCUMENTATION,
+                "security": {"description": "Tokens, signed tokens or certificates; rights ingest, read, admin."},
                 "resource": resources,
                 "interaction": [{"code": "transaction"}, {"code": "batch"}],
                 "operation": [{"name": "process-message", "definition": MESSAGE}],

@@ -24,6 +24,10 @@ _EXPLAINED = 256 * 1024
 """Larger documents are refused without a place: to find it takes longer than a client may cost."""
 
 
+_AT_A_GLANCE = 64 * 1024
+"""Larger documents are looked through: laid out, one that is deep takes far more room than it came in."""
+
+
 class Shape(msgspec.Struct, frozen=True):
     """How much JSON one document may be."""
 
@@ -75,16 +79,15 @@ def part_of(value: object, *names: str) -> str | None:
 def _tree(data: bytes, shape: Shape) -> Any:  # noqa: ANN401 (any JSON)
     try:
         text = data.removeprefix(_BOM).decode("utf-8")
-        tree = json.loads(
-            text, object_pairs_hook=_once, parse_constant=_refuse, parse_float=_decimal, parse_int=_integer
-        )
+        tree = _JSON.decode(text)
     except (_Refused, ValueError, RecursionError):
         raise Refusal(400, _explained(data)) from None
     if _SURROGATE.search(text):
         halves = _errors(data)
         if halves:
             raise Refusal(400, halves)
-    _measure(tree, shape, has_long=len(text) > _MAX_STRING)
+    if not _is_small(data, shape):
+        _measure(tree, shape, has_long=len(text) > _MAX_STRING)
     return tree
 
 
@@ -126,6 +129,26 @@ def _integer(text: str) -> int:
     if len(text) > _MAX_DIGITS + 1:
         raise _Refused
     return int(text)
+
+
+_JSON = json.JSONDecoder(
+    object_pairs_hook=_once, parse_constant=_refuse, parse_float=_decimal, parse_int=_integer
+)
+
+
+def _is_small(data: bytes, shape: Shape) -> bool:
+    """Whether a document surely is within its shape, without a look at each of its values.
+
+    Laid out, what stands inside of the deepest list that may be is indented by as many blanks; no string has a line
+    feed.  A value takes two bytes, with the comma or bracket after it.
+    """
+    if len(data) > _AT_A_GLANCE or len(data) > 2 * shape.nodes:
+        return False
+    try:
+        laid_out = msgspec.json.format(data.removeprefix(_BOM), indent=1)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return b"\n" + b" " * shape.depth not in laid_out
 
 
 def _measure(tree: object, shape: Shape, *, has_long: bool) -> None:

@@ -5,7 +5,8 @@ import re
 from typing import Any
 
 import pytest
-from service.conftest import Asked, sample
+from security.addresses import addresses
+from service.conftest import Asked, Make, sample
 
 CANARIES = {
     "family": "Zyxqvarnhagen",
@@ -86,6 +87,17 @@ def test_nothing_of_the_body_is_told(service: Asked, path: str, body: str) -> No
     assert seen(repr([each.lane for each in service.store.deliveries]) + repr(list(service.store.replies))) == []
 
 
+@pytest.mark.parametrize("body", BODIES)
+def test_nothing_of_the_body_is_told_at_any_address_there_is(make: Make, body: str) -> None:
+    service = make(client_rate="100000/second")
+    for method, path, _ in addresses(service("GET", "/openapi.json").json()):
+        for prefer in ("return=representation", "respond-async"):
+            answer = service(method, path, BODIES[body], Idempotency_Key=CANARIES["mrn"], Prefer=prefer)
+            if answer.status_code >= 400:
+                assert seen(answer.text + repr(answer.headers)) == [], (method, path)
+    assert seen(service.log.getvalue() + service("GET", "/metrics").text + repr(service.store.audit)) == []
+
+
 @pytest.mark.parametrize(
     "path", [f"/fhir/Patient/{FAMILY}", f"/fhir/{FAMILY}", f"/{FAMILY}", f"/fhir/Group?name={FAMILY}"]
 )
@@ -99,13 +111,13 @@ def test_a_bug_is_answered_with_nothing_but_the_request_s_id(service: Asked, mon
     def crash(*_: object) -> None:
         raise ValueError(f"cannot read {FAMILY}")
 
-    monkeypatch.setattr("adapter.service.evaluation.screen_bundle", crash)
+    monkeypatch.setattr("adapter.service.across.screen_record", crash)
     answer = service("POST", "/fhir", WHOLE, X_Request_Id="r-1")
     assert (answer.status_code, answer.json()["issue"][0]["code"]) == (500, "exception")
     assert "r-1" in answer.text
     defect = json.loads(service.log.getvalue().splitlines()[0])
     assert (defect["event"], defect["kind"], defect["request_id"]) == ("defect", "ValueError", "r-1")
-    assert re.fullmatch(r"service/evaluation\.py:\d+", defect["at"])
+    assert re.fullmatch(r"service/across\.py:\d+", defect["at"])
     assert seen(answer.text + service.log.getvalue()) == []
     monkeypatch.undo()
     assert service("POST", "/fhir", WHOLE).status_code == 200, "the claim was given back"
