@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check explore format elm oracle conformance contract lock mutation benchmark clean
+.PHONY: demo test check explore format elm oracle conformance contract reliability sekmet fuzz audit lock mutation benchmark clean
 
 demo: $(VENV)/.ready  ## screen the sample bundles and print the table
 	$(BIN)/trial-adapter screen sample_bundles/ --as-of 2026-11-01T00:00:00Z
@@ -38,6 +38,27 @@ oracle: $(VENV)/.ready tests/oracle/node_modules/.package-lock.json  ## the emit
 contract: $(VENV)/.ready tests/contract/node_modules/.package-lock.json  ## the export on a real FHIR server: Medplum's router, or FHIR_BASE_URL (needs Node)
 	$(BIN)/pytest -n0 tests/contract
 
+reliability: $(VENV)/.ready  ## kills, full disks, locks, stops under load: the whole figures
+	RELIABILITY=whole $(BIN)/pytest -n0 -s tests/reliability
+
+SEKMET_HOME ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fhir-trial-adapter/sekmet
+sekmet: $(VENV)/.ready $(SEKMET_HOME)/.ready  ## a hospital system that others wrote posts to us
+	SEKMET=$(SEKMET_HOME)/bin/python $(BIN)/pytest -n0 -s tests/sekmet
+$(SEKMET_HOME)/.ready:
+	$(PYTHON) -m venv $(SEKMET_HOME)
+	$(SEKMET_HOME)/bin/pip install --quiet sekmet-fhir==0.1.1
+	touch $@
+
+fuzz: $(VENV)/.ready  ## 2,000 requests of each operation, and atheris for a minute at each entry point (Linux)
+	FUZZ_CASES=2000 $(BIN)/pytest -n0 tests/fuzz
+	-$(BIN)/pip install --quiet atheris==3.0.0
+	for target in reading_typed reading_strictly resolving screening converting validating unpacking; do $(BIN)/python tests/fuzz/run.py $$target --seconds 60 || exit 1; done
+
+audit: $(VENV)/.ready  ## our code, and what is known of the packages we use (needs the network)
+	$(BIN)/pip install --quiet bandit==1.9.4 pip-audit==2.10.1
+	$(BIN)/bandit -q -r adapter --severity-level high
+	$(BIN)/pip-audit --disable-pip -r requirements.lock
+
 # HL7's own definitions; they are large, so they stand outside the checkout and are fetched once.
 HL7 ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fhir-trial-adapter/hl7
 conformance: $(VENV)/.ready $(HL7)/.ready  ## hold all that is emitted against HL7's own definitions (needs npm)
@@ -61,6 +82,7 @@ mutation: $(VENV)/.ready  ## how many wrong versions of the judging and mapping 
 benchmark: $(VENV)/.ready  ## speed and memory on the bundles of REAL_BUNDLES (else the samples)
 	$(BIN)/python benchmarks/screening.py
 	$(BIN)/python benchmarks/exporting.py
+	$(BIN)/python benchmarks/serving.py
 
 lock:  ## refresh requirements.lock from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate -o requirements.lock

@@ -49,7 +49,19 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--version", action="version", version=f"trial-adapter {__version__}")
     verbs = command.add_subparsers(required=True, metavar="VERB")
-    for add in (_add_check, _add_validate, _add_screen, _add_export, _add_fetch, _add_serve, _add_outbox):
+    for add in (
+        _add_check,
+        _add_validate,
+        _add_screen,
+        _add_export,
+        _add_fetch,
+        _add_serve,
+        _add_outbox,
+        _add_quarantine,
+        _add_forget,
+        _add_doctor,
+        _add_audit,
+    ):
         add(verbs)
     return command
 
@@ -75,17 +87,30 @@ def _add_validate(verbs: "Verbs") -> None:
 
 def _add_screen(verbs: "Verbs") -> None:
     screen = verbs.add_parser("screen", help="screen patients against trials")
-    screen.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files (.json, .ndjson, .gz) or folders")
+    screen.add_argument(
+        "paths", nargs="+", type=_place, metavar="PATH", help="files (.json, .ndjson, .gz), folders, Bulk Data exports"
+    )
     screen.add_argument("--trial", action="append", default=[], metavar="KEY", help="only this trial; may be repeated")
     screen.add_argument(
         "--as-of", metavar="INSTANT", help="the instant of the question, 2026-11-01T00:00:00Z; default: now"
     )
-    screen.add_argument("--format", choices=("table", "bundle", "findings"), default="table")
+    formats = ("table", "bundle", "findings", "bundles", "verdicts", "parquet")
+    screen.add_argument("--format", action="append", choices=formats, help="default: table; with --out several times")
     screen.add_argument(
         "--fhir-version", choices=("R4", "R5"), default="R4", help="of the results; any version is read"
     )
-    screen.add_argument("--engine", choices=("local",), default="local", help="where it runs: this machine")
-    screen.add_argument("--out", type=Path, metavar="DIR", help="write files here instead of stdout")
+    screen.add_argument("--report", type=Path, metavar="DIR", help="what the population amounts to: a page, and JSON")
+    screen.add_argument("--smallest-cell", type=int, default=5, metavar="N", help="of the report; 1 tells exact counts")
+    screen.add_argument("--worklist", type=Path, metavar="FILE", help="for coordinators: a .csv, .xlsx or .html file")
+    screen.add_argument("--keep-facts", type=Path, metavar="DIR", help="to screen again without the resources")
+    screen.add_argument("--engine", choices=("local", "spark"), default="local", help="this machine, or a cluster")
+    screen.add_argument("--master", metavar="URL", help="with --engine spark: local[N], spark://HOST:PORT, yarn, k8s://")
+    screen.add_argument("--out", type=_place, metavar="DIR", help="write files here instead of stdout")
+    screen.add_argument("--resume", action="store_true", help="go on with a run that was ended; with --out")
+    screen.add_argument("--processes", type=int, metavar="N", help="default: one for each core")
+    screen.add_argument("--work", type=Path, metavar="DIR", help="where sorted exports lie while it runs")
+    screen.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    screen.add_argument("--export-base", metavar="URL", help="server that made an export which names several")
     screen.add_argument("--base", default="https://trials.example.org/fhir", help="canonical base of what is written")
     screen.add_argument("--conditional", action="store_true", help="conditional operations instead of ids set by us")
     screen.add_argument(
@@ -134,17 +159,71 @@ def _add_serve(verbs: "Verbs") -> None:
     serve.add_argument("--port", type=int, help="default 8080")
     serve.add_argument("--database", metavar="URL", help="sqlite:///FILE or postgresql+psycopg://...")
     serve.add_argument("--target", metavar="URL", help="base of the FHIR server that results are delivered to")
+    serve.add_argument("--conditional", action="store_true", help="the target gives ids itself")
+    serve.add_argument("--fallback", choices=("refuse", "observation", "task", "file"), help="of what it does not take")
+    serve.add_argument("--dry-run-delivery", action="store_true", help="say what would be delivered, write nothing")
     _definitions(serve)
     serve.set_defaults(run=_serve)
 
 
 def _add_outbox(verbs: "Verbs") -> None:
     outbox = verbs.add_parser("outbox", help="what waits to be delivered, or was given up")
-    outbox.add_argument("action", choices=("list", "show", "replay", "drop"))
+    outbox.add_argument("action", choices=("list", "show", "replay", "drop", "adopt"))
     outbox.add_argument("id", type=int, nargs="?", metavar="ID", help="of show, replay and drop")
     outbox.add_argument("--all-dead", action="store_true", help="with replay: all that was given up")
+    outbox.add_argument("--dead", action="store_true", help="with list: only what was given up, all of it")
+    outbox.add_argument("--json", action="store_true", help="with list and show: for programs, one object a line")
+    outbox.add_argument("--target", metavar="URL", help="with adopt: the FHIR server, as for serve")
+    outbox.add_argument("--missing", action="store_true", help="with adopt: write anew what is not there any more")
     outbox.add_argument("--database", metavar="URL", help="as for serve")
     outbox.set_defaults(run=_outbox)
+
+
+def _add_quarantine(verbs: "Verbs") -> None:
+    quarantine = verbs.add_parser("quarantine", help="what was set aside instead of refused, for engines that queue it")
+    quarantine.add_argument("action", choices=("list", "show", "release", "drop"))
+    quarantine.add_argument("id", type=int, nargs="?", metavar="ID", help="of show, release and drop")
+    quarantine.add_argument("--content", type=Path, metavar="FILE", help="of show: write the message to this new file")
+    quarantine.add_argument("--database", metavar="URL", help="as for serve")
+    _definitions(quarantine)
+    quarantine.set_defaults(run=_quarantine)
+
+
+def _add_forget(verbs: "Verbs") -> None:
+    forget = verbs.add_parser("forget", help="remove all that serve keeps of one patient")
+    forget.add_argument("patient", metavar="PATIENT", help="an identifier, SYSTEM|VALUE; or where the Patient stands")
+    forget.add_argument("--sender", metavar="CLIENT", help="whose Patient.id it is, where it is no whole address")
+    forget.add_argument("--tenant", default="", metavar="NAME", help="whose patient it is, where there are tenants")
+    forget.add_argument("--database", metavar="URL", help="as for serve")
+    forget.set_defaults(run=_forget)
+
+
+def _add_doctor(verbs: "Verbs") -> None:
+    doctor = verbs.add_parser("doctor", help="is everything as serve needs it, and what to do where it is not")
+    doctor.add_argument("--json", action="store_true", help="for programs: one document")
+    doctor.add_argument("--offline", action="store_true", help="ask nothing over a network")
+    doctor.add_argument("--host", help="as for serve, as the next three are")
+    doctor.add_argument("--port", type=int)
+    doctor.add_argument("--database", metavar="URL")
+    doctor.add_argument("--target", metavar="URL")
+    _definitions(doctor)
+    doctor.set_defaults(run=_doctor)
+
+
+def _add_audit(verbs: "Verbs") -> None:
+    audit = verbs.add_parser("audit", help="whether the record of every access holds, and what it says as FHIR")
+    audit.add_argument("action", choices=("verify", "export"))
+    audit.add_argument("--head", metavar="N:DIGEST", help="of verify: an end that was kept elsewhere")
+    audit.add_argument("--format", choices=("fhir",), default="fhir", help="of export: AuditEvents, one a line")
+    audit.add_argument("--after", type=int, default=0, metavar="N", help="of export: only the rows after this one")
+    audit.add_argument("--base", default="https://trials.example.org/fhir", help="canonical base, as for serve")
+    audit.add_argument("--database", metavar="URL", help="as for serve")
+    audit.set_defaults(run=_audit)
+
+
+def _place(text: str) -> Path | str:
+    """Give a path; what has a scheme is a place that only Spark reaches, and stays as it is."""
+    return text if "://" in text else Path(text)
 
 
 def _definitions(parser: argparse.ArgumentParser) -> None:
@@ -237,7 +316,35 @@ def _outbox(options: argparse.Namespace) -> int:
     from adapter.verbs.outbox import run  # noqa: PLC0415 (--help loads nothing)
 
     takes_all = options.action == "replay" and options.all_dead
-    if options.action != "list" and (options.id is None) is not takes_all:
-        sys.stderr.write(f"outbox {options.action}: give one ID; replay takes --all-dead instead\n")
+    takes_none = takes_all or options.action in {"list", "adopt"}
+    if (options.id is None) is not takes_none:
+        sys.stderr.write(f"outbox {options.action}: show, replay and drop take one ID, or replay --all-dead\n")
         return USAGE
+    return run(options)
+
+
+def _quarantine(options: argparse.Namespace) -> int:
+    from adapter.verbs.quarantine import run  # noqa: PLC0415 (--help loads nothing)
+
+    if (options.action == "list") is not (options.id is None):
+        sys.stderr.write(f"quarantine {options.action}: list takes no ID, the others one\n")
+        return USAGE
+    return run(options, _catalog(options) if options.action == "release" else None)
+
+
+def _forget(options: argparse.Namespace) -> int:
+    from adapter.verbs.forgetting import run  # noqa: PLC0415 (--help loads nothing)
+
+    return run(options)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from adapter.verbs.doctoring import run  # noqa: PLC0415 (--help loads nothing)
+
+    return run(options)
+
+
+def _audit(options: argparse.Namespace) -> int:
+    from adapter.verbs.auditing import run  # noqa: PLC0415 (--help loads nothing)
+
     return run(options)

@@ -1,6 +1,8 @@
 """How a database is opened so that what it says is committed stays committed."""
 
 import os
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,12 @@ from sqlalchemy.pool import QueuePool
 
 from adapter.errors import AdapterError, Category
 
-HEAD = "0001"
+HEAD = "0005"
 """The revision this version of the adapter works with; a test holds it against the migrations."""
 _BUSY_MS = 5000
+_LOOK_S = 0.001
+_WAL_BYTES = 32 * 1024 * 1024
+"""What is left of SQLite's write-ahead log once all of it stands in the file."""
 _LOCK = 7417190463
 """Any number, the same for all replicas: who migrates."""
 
@@ -58,14 +63,80 @@ def _sqlite(url: str, file: str) -> Engine:
 def _prepare(connection: Any, _record: object) -> None:  # noqa: ANN401 (the driver's own connection)
     # The driver must not begin and commit by itself: savepoints would be lost.
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_MS}", "foreign_keys=ON"):
+    for pragma in (
+        f"busy_timeout={_BUSY_MS}",  # first: the next may have to wait
+        "auto_vacuum=INCREMENTAL",  # of a new file; before WAL, which writes the first page
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"journal_size_limit={_WAL_BYTES}",
+    ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def has_given_back(engine: Engine, pages: int) -> bool:
+    """Give some of the pages of SQLite's file that nothing is in back to the disk; whether there may be more."""
+    raw = engine.raw_connection()
+    try:
+        cursor = raw.cursor()
+        (before,) = cursor.execute("PRAGMA freelist_count").fetchone()
+        if before:
+            # As a script: by itself the driver stops after the first page.
+            driver: Any = raw.driver_connection
+            driver.executescript(f"PRAGMA incremental_vacuum({pages})")
+        (after,) = cursor.execute("PRAGMA freelist_count").fetchone()
+    except sqlite3.Error:
+        return False  # somebody else writes for long: another time
+    finally:
+        raw.close()
+    return bool(0 < after < before)
+
+
+def checkpoint(engine: Engine) -> None:
+    """Bring SQLite's write-ahead log into the file and cut it off, where nobody reads from it; else another time."""
+    if engine.dialect.name != "sqlite":
+        return
+    raw = engine.raw_connection()
+    try:
+        # Without waiting: whoever waits here for a reader holds up all who write.
+        for pragma in ("busy_timeout=0", "wal_checkpoint(TRUNCATE)", f"busy_timeout={_BUSY_MS}"):
+            raw.cursor().execute(f"PRAGMA {pragma}").fetchall()
+    finally:
+        raw.close()
 
 
 def _begin(connection: Connection) -> None:
     # A reader needs no lock; a writer takes it at once, since one that asks for it late cannot wait for it.
     reads = connection.get_execution_options().get("reads", False)
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+    if reads:
+        connection.exec_driver_sql("BEGIN")
+    else:
+        _begin_writing(connection)
+
+
+def _begin_writing(connection: Connection) -> None:
+    """Begin as soon as no other process writes.
+
+    SQLite itself looks again after up to a tenth of a second: where several processes take short turns, nearly all of
+    that is waited for nothing.
+    """
+    raw: Any = connection.connection.driver_connection
+    until = time.monotonic() + _BUSY_MS / 1000
+    raw.execute("PRAGMA busy_timeout=0")
+    try:
+        while time.monotonic() < until:
+            try:
+                raw.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    break
+            else:
+                return
+            time.sleep(_LOOK_S)
+        # For the error as SQLAlchemy has it.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    finally:
+        raw.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
 
 
 def _revision(connection: Connection) -> str | None:

@@ -7,15 +7,20 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from typing import Self
+from typing import Any, Self
 
 import msgspec
-from sqlalchemy import Engine, bindparam, delete, select, text, update
+from sqlalchemy import Engine, Row, bindparam, delete, insert, select, text, update
 
 from adapter.errors import AdapterError, Category
+from adapter.store.bodies import closed, opened
 from adapter.store.chain import AuditRow, first_broken
 from adapter.store.database import open_engine
-from adapter.store.tables import receipt, stored
+from adapter.store.reading import reading
+from adapter.store.room import Waiting, counted
+from adapter.store.sealing import Sealer
+from adapter.store.tables import audit_head, receipt, receipt_lane, stored
+from adapter.store.tally import Tally
 from adapter.store.writer import Step, Writer
 
 __all__ = ["AuditRow", "Delivery", "KeyReused", "Receipt", "Replayed", "Reply", "Store", "verify_audit"]
@@ -31,6 +36,7 @@ _NEW = text(
 )
 _AT = (receipt.c.client == bindparam("at_client")) & (receipt.c.key == bindparam("at_key"))
 _FIND = select(receipt).where(_AT).with_for_update()
+_FIND_KEPT = select(receipt).where(_AT)
 _OURS = _AT & (receipt.c.owner == bindparam("at_owner")) & receipt.c.status.is_(None)
 _TAKE_OVER = update(receipt).where(_AT)
 _ANSWER = (
@@ -44,7 +50,9 @@ _ANSWER = (
         headers=bindparam("headers"),
     )
 )
+_LANE = insert(receipt_lane)
 _RELEASE = delete(receipt).where(_OURS)
+_AWAY, _BACK = (update(audit_head).values(seq=audit_head.c.seq + by) for by in (1, -1))
 _HERE = set[str]()
 """The stores open in this process, by their owner's name."""
 
@@ -56,6 +64,8 @@ class Receipt(msgspec.Struct, frozen=True):
     key: str
     digest: str
     received: datetime.datetime
+    job: str = ""
+    """The job it is done as; the key was held for it since it was queued."""
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -76,6 +86,15 @@ class Delivery(msgspec.Struct, frozen=True):
     """(type, id, JSON) in order: ResearchSubject, GuidanceResponse, Provenance, for each trial."""
     as_of: datetime.datetime
     source_time: datetime.datetime | None
+
+
+class Beside(msgspec.Struct, frozen=True):
+    """What is written with a reply of the patients it is about."""
+
+    lanes: tuple[str, ...] = ()
+    change: Callable[[Step], bool] | None = None
+    """Writes what is kept of them; False where that is not any more what the reply rests on."""
+    is_reply_kept: bool = True
 
 
 class Replayed(msgspec.Struct, frozen=True):
@@ -101,11 +120,17 @@ class _Claim:
 class Store:
     """The durable store, used by many threads; several processes may share one database."""
 
+    sealer = Sealer()
+    """Seals what is kept of patients; whoever serves sets the site's."""
+
     def __init__(self, engine: Engine, now: Callable[[], datetime.datetime]) -> None:
         self.engine = engine
         self.now = now
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex}"
         self.writer = Writer(engine)
+        self.tally = Tally()
+        self.in_hand = set[int]()
+        """The deliveries that this process is sending."""
         self._claims: dict[tuple[str, str], _Claim] = {}
         self._lock = threading.Lock()
         _HERE.add(self.owner)
@@ -148,18 +173,33 @@ class Store:
                 said = "the same message is being evaluated; send it again later"
                 raise AdapterError.of(Category.BUSY, "twin-in-work", said)
 
-    def commit(self, receipt: Receipt, reply: Reply, audit: AuditRow, deliveries: Sequence[Delivery]) -> None:
+    def commit(
+        self,
+        receipt: Receipt,
+        reply: Reply,
+        audit: AuditRow,
+        deliveries: Sequence[Delivery],
+        beside: Beside | None = None,
+    ) -> bool:
         """Write what was received, answered, done and is to be delivered in one transaction; raises AdapterError.
 
-        Durable when it returns.  If it raises, nothing is written and the claim is given up.
+        Durable when it returns.  If it raises, nothing is written and the claim is given up.  False: nothing is
+        written, since what is kept of the patients has changed meanwhile; the claim holds, to evaluate it again.
         """
-        rows = [_row(each, stored(self.now())) for each in deliveries]
+        rows = [_row(each, stored(self.now()), self.sealer) for each in deliveries]
+        reply = msgspec.structs.replace(
+            reply, body=closed(self.sealer, reply_name(receipt.client, receipt.key), reply.body)
+        )  # here, and not in the thread of all
         try:
-            self.writer.run(lambda step: self._committed(step, receipt, reply, audit, rows))
+            is_done = self.writer.run(
+                lambda step: self._committed(step, receipt, reply, audit, rows, beside or Beside())
+            )
         except BaseException:
             self.release(receipt)
             raise
-        self._end((receipt.client, receipt.key))
+        if is_done:
+            self._end((receipt.client, receipt.key))
+        return is_done
 
     def release(self, receipt: Receipt) -> None:
         """Give up a claim: the evaluation failed, and the next twin may try."""
@@ -170,6 +210,17 @@ class Store:
         finally:
             self._end((receipt.client, receipt.key))
 
+    def reply(self, client: str, key: str) -> Reply | None:
+        """Give what a message was answered with; None where it was not, or is not kept any more."""
+        with reading(self.engine) as connection:
+            found = connection.execute(_FIND_KEPT, {"at_client": client, "at_key": key}).one_or_none()
+        is_kept = found is not None and found.status is not None and found.body is not None
+        return self._replied(found) if found is not None and is_kept else None
+
+    def waiting(self, deliveries: int, messages: int) -> Waiting:
+        """Count what waits to be delivered and to be answered, up to one more than each; raises AdapterError."""
+        return counted(self.engine, deliveries, messages)
+
     def record(self, audit: AuditRow) -> None:
         """Write an audit row that belongs to no receipt, such as a refused access."""
         self.writer.run(lambda step: step.chain.add(audit))
@@ -177,7 +228,7 @@ class Store:
     def healthy(self) -> bool:
         """Whether the database takes a write."""
         try:
-            self.writer.run(lambda step: step.execute(select(receipt.c.key).limit(1), {}))
+            self.writer.run(_touched)
         except AdapterError:
             return False
         return True
@@ -228,7 +279,8 @@ class Store:
         found = step.connection.execute(_FIND, at).one_or_none()
         if found is None:
             return _Twin()  # Given up by another process just now: it is tried again.
-        if found.status is None and (found.lease_until <= stored(now) or self.is_dead(found.owner)):
+        is_ours = found.owner == held_for(asked.job)
+        if found.status is None and (is_ours or found.lease_until <= stored(now) or self.is_dead(found.owner)):
             # Never answered: whoever claimed it is gone, and so is what it was claimed for.
             step.execute(_TAKE_OVER.values(**claim), at)
             return None
@@ -236,23 +288,49 @@ class Store:
             return KeyReused()
         if found.status is None:
             return _Twin()
-        return Replayed(Reply(found.status, found.media_type, bytes(found.body), _HEADERS.decode(found.headers)))
+        if found.body is None:
+            # Its reply was not kept: it is evaluated again, under the same key.
+            step.execute(_TAKE_OVER.values(**claim, status=None), at)
+            return None
+        return Replayed(self._replied(found))
+
+    def _replied(self, found: Row[Any]) -> Reply:
+        body = opened(self.sealer, reply_name(found.client, found.key), bytes(found.body))
+        return Reply(found.status, found.media_type, body, _HEADERS.decode(found.headers))
 
     def _committed(
-        self, step: Step, received: Receipt, reply: Reply, audit: AuditRow, rows: Sequence[dict[str, object]]
-    ) -> None:
+        self,
+        step: Step,
+        received: Receipt,
+        reply: Reply,
+        audit: AuditRow,
+        rows: Sequence[dict[str, object]],
+        beside: Beside,
+    ) -> bool:
+        if beside.change is not None and not beside.change(step):
+            return False
         values = {
             **self._at(received),
             "status": reply.status,
             "media_type": reply.media_type,
-            "body": reply.body,
+            "body": reply.body if beside.is_reply_kept else None,
             "headers": msgspec.json.encode(reply.headers),
         }
         if step.execute(_ANSWER, values) != 1:
             said = "the claim was given to another process meanwhile; send the message again"
             raise AdapterError.of(Category.CONFLICT, "claim-lost", said)
+        if beside.lanes and beside.is_reply_kept:
+            at = {"client": received.client, "key": received.key}
+            step.connection.execute(_LANE, [{**at, "lane": each} for each in dict.fromkeys(beside.lanes)])
         step.chain.add(audit)
         step.deliver(rows)
+        return True
+
+
+def _touched(step: Step) -> None:
+    """Write what was there: on a full disk a transaction begins, and ends, as long as it has nothing to write."""
+    for each in (_AWAY, _BACK):
+        step.execute(each, {})
 
 
 def verify_audit(store: Store) -> int | None:
@@ -261,7 +339,18 @@ def verify_audit(store: Store) -> int | None:
         return first_broken(connection)
 
 
-def _row(delivery: Delivery, now: int) -> dict[str, object]:
+def reply_name(client: str, key: str) -> str:
+    """Give the name under which a reply is sealed."""
+    return f"reply|{client}|{key}"
+
+
+def held_for(job: str) -> str:
+    """Give the owner of a receipt whose message waits to be done as a job: no process, so it dies with none."""
+    return f"later:0:{job}"
+
+
+def _row(delivery: Delivery, now: int, sealer: Sealer) -> dict[str, object]:
+    bodies = [(type_, id_, msgspec.Raw(body)) for type_, id_, body in delivery.resources]
     return {
         "lane": delivery.lane,
         "state": "pending",
@@ -271,5 +360,5 @@ def _row(delivery: Delivery, now: int) -> dict[str, object]:
         "source_time": None if delivery.source_time is None else stored(delivery.source_time),
         "created": now,
         "names": msgspec.json.encode([(type_, id_) for type_, id_, _ in delivery.resources]),
-        "resources": msgspec.json.encode([(type_, id_, msgspec.Raw(body)) for type_, id_, body in delivery.resources]),
+        "resources": closed(sealer, f"outbox|{delivery.lane}", msgspec.json.encode(bodies)),
     }

@@ -84,7 +84,7 @@ CASES: list[tuple[str, str, Any, dict[str, str], int, str | None, str | None]] =
     ),
     ("no such trial", "/fhir/ResearchStudy/x/$evaluate-eligibility", GOOD, {}, 404, "not-found", "unknown-trial"),
     ("a bad key", "/fhir", GOOD, {"Idempotency-Key": "a b"}, 400, "invalid", "idempotency-key"),
-    ("no address", "/fhir/Observation/$lastn", GOOD, {}, 405, "not-supported", "address"),
+    ("no address", "/fhir/Observation/$lastn", GOOD, {}, 404, "not-found", "address"),
     ("unknown codes", "/fhir", sample("careless-local-codes"), {}, 200, None, None),
 ]
 
