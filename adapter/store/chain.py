@@ -13,17 +13,23 @@ from contextlib import contextmanager
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, MappingResult, RowMapping, insert, select, update
+from sqlalchemy import Connection, Engine, MappingResult, RowMapping, bindparam, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapter.errors import AdapterError, Category
 from adapter.store.chain_key import OPTION, ChainKeys
+from adapter.store.prepared import Prepared
 from adapter.store.tables import audit, audit_head, moment, stored
 
 BEGINNING = "0" * 64
 _encode = msgspec.json.Encoder(order="sorted").encode
 _detail = msgspec.json.Decoder(dict[str, str | int]).decode
 _READ_AT_ONCE = 1000
+_LOCKED = Prepared(select(audit_head.c.seq, audit_head.c.digest, audit_head.c.key_print).with_for_update())
+_ADD = Prepared(insert(audit))
+_ENDED: dict[str, Any] = {"seq": bindparam("seq"), "digest": bindparam("digest")}
+_END = Prepared(update(audit_head).values(_ENDED))
+_END_KEYED = Prepared(update(audit_head).values({**_ENDED, "key_print": bindparam("key_print")}))
 _Row = RowMapping | dict[str, Any]
 
 
@@ -70,8 +76,7 @@ class Chain:
         """Add a row at the end; raises AdapterError where the chain has a key that is not at hand."""
         if self._seq is None:
             # FOR UPDATE: on PostgreSQL another replica waits here, so that the chain has one order.
-            asked = select(audit_head.c.seq, audit_head.c.digest, audit_head.c.key_print).with_for_update()
-            head = self._connection.execute(asked).one()
+            head = _LOCKED.run(self._connection, {}).one()
             _check_key(head.key_print, self._keys)
             self._seq, self._digest = head.seq, head.digest
         self._seq += 1
@@ -100,11 +105,12 @@ class Chain:
     def write(self) -> None:
         """Write what was added."""
         if self._rows:
-            self._connection.execute(insert(audit), self._rows)
+            _ADD.run_each(self._connection, self._rows)
             ended = {"seq": self._seq, "digest": self._digest}
-            if self._keys is not None:
-                ended["key_print"] = self._keys.prints[0]
-            self._connection.execute(update(audit_head).values(ended))
+            if self._keys is None:
+                _END.run(self._connection, ended)
+            else:
+                _END_KEYED.run(self._connection, {**ended, "key_print": self._keys.prints[0]})
 
 
 def head_of(engine: Engine) -> Head:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, text, upda
 from adapter.store.known_held import Held
 from adapter.store.known_patient import Kept, decoded, encoded
 from adapter.store.ledger import Store
+from adapter.store.prepared import Listed, Prepared
 from adapter.store.reading import reading
 from adapter.store.sealing import Sealer
 from adapter.store.tables import audit_head, known, known_key, known_name, stored
@@ -25,25 +26,25 @@ _NAME_BYTES = 16
 _AT_ONCE = 500
 """So many names are looked up with one question."""
 _SWEPT = 100
-_IS_ASKED = known_name.c.name.in_(bindparam("names", expanding=True))
-_ROWS = select(known.c.id, known.c.version, known.c.body).where(
-    known.c.id.in_(select(known_name.c.patient).where(_IS_ASKED))
+_ROWS = Listed(
+    "SELECT id, version, body FROM known WHERE id IN (SELECT patient FROM known_name WHERE name IN (:asked))"
 )
-_VERSIONS = (
-    select(known.c.id, known.c.version).join(known_name, known_name.c.patient == known.c.id).where(_IS_ASKED).distinct()
+_VERSIONS = Listed(
+    "SELECT DISTINCT known.id, known.version FROM known JOIN known_name ON known_name.patient = known.id"
+    " WHERE known_name.name IN (:asked)"
 )
-_LOCK = select(audit_head.c.seq).with_for_update()
-_ADD = insert(known)
-_CHANGE = (
+_LOCK = Prepared(select(audit_head.c.seq).with_for_update())
+_ADD = Prepared(insert(known))
+_CHANGE = Prepared(
     update(known)
     .where(known.c.id == bindparam("at"))
     .values(version=bindparam("version"), touched=bindparam("touched"), body=bindparam("body"))
 )
 _REMOVE = delete(known).where(known.c.id == bindparam("at"))
 _KEY = text('INSERT INTO known_key ("only", sealed) VALUES (:only, :sealed) ON CONFLICT DO NOTHING')
-_NAME = text("INSERT INTO known_name (name, patient) VALUES (:name, :patient) ON CONFLICT DO NOTHING")
-_UNNAME = delete(known_name).where(
-    known_name.c.name == bindparam("at_name"), known_name.c.patient == bindparam("at_patient")
+_NAME = Prepared(text("INSERT INTO known_name (name, patient) VALUES (:name, :patient) ON CONFLICT DO NOTHING"))
+_UNNAME = Prepared(
+    delete(known_name).where(known_name.c.name == bindparam("at_name"), known_name.c.patient == bindparam("at_patient"))
 )
 _OLD = select(known.c.id).where(known.c.touched < bindparam("before")).limit(_SWEPT)
 
@@ -91,7 +92,7 @@ class Patients:
         held: dict[bytes, Held] = {}
         named: dict[str, list[bytes]] = {}
         for some in _parts(list(digests)):
-            for row in connection.execute(_ROWS, {"names": some}):
+            for row in _ROWS.run(connection, some):
                 id_ = bytes(row.id)
                 if id_ not in held:
                     kept = decoded(self._sealer.open(_of(id_), bytes(row.body)))
@@ -111,10 +112,10 @@ class Patients:
         def write(step: Step) -> bool:
             connection = step.connection
             if connection.dialect.name == "postgresql":
-                connection.execute(_LOCK)  # what another replica commits is seen, or waits
+                _LOCK.run(connection, {})  # what another replica commits is seen, or waits
             stands: dict[bytes, int] = {}
             for some in _parts(found.digests):
-                stands |= {bytes(id_): version for id_, version in connection.execute(_VERSIONS, {"names": some})}
+                stands |= {bytes(row.id): row.version for row in _VERSIONS.run(connection, some)}
             if stands != seen:
                 return False
             for each in changed:
@@ -175,13 +176,13 @@ class _Change(msgspec.Struct, frozen=True):
             return
         values = {"version": self.version + 1, "touched": touched, "body": self.body}
         if self.version:
-            connection.execute(_CHANGE, {"at": self.id, **values})
+            _CHANGE.run(connection, {"at": self.id, **values})
         else:
-            connection.execute(_ADD, {"id": self.id, **values})
+            _ADD.run(connection, {"id": self.id, **values})
         if self.added:
-            connection.execute(_NAME, [{"name": each, "patient": self.id} for each in self.added])
+            _NAME.run_each(connection, [{"name": each, "patient": self.id} for each in self.added])
         if self.removed:
-            connection.execute(_UNNAME, [{"at_name": each, "at_patient": self.id} for each in self.removed])
+            _UNNAME.run_each(connection, [{"at_name": each, "at_patient": self.id} for each in self.removed])
 
 
 def new_id() -> bytes:

@@ -8,8 +8,8 @@ Where two that differ are equally new, nothing can rest on either.
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from typing import Any, Generic, TypeVar
+from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
@@ -17,6 +17,7 @@ from adapter.fhir import resources as fhir
 from adapter.fhir.record import server_of
 from adapter.fhir.versioning import current_url
 from adapter.fhir.wire import WHOLE, type_name
+from adapter.store.told_once import ToldOnce
 
 UUID = re.compile(r"[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 """An id that nobody gives twice: whoever sends it means the same resource."""
@@ -26,7 +27,6 @@ MOVED = "moved"
 """The place of what says that a resource is another patient's now."""
 _Key = tuple[str, ...]
 _UUID_LENGTH = 32
-_T = TypeVar("_T")
 
 
 class Stamp(msgspec.Struct, frozen=True, array_like=True):
@@ -47,22 +47,6 @@ class Stamp(msgspec.Struct, frozen=True, array_like=True):
         mine = (numbers[0], self.time, self.source)
         theirs = (numbers[1], other.time, other.source)
         return None if mine == theirs else mine > theirs
-
-
-class _Told(Generic[_T]):
-    """What a version says of itself, worked out once: it is asked many times a message.
-
-    It is kept with the version, and gone with it: references are patients' data.
-    """
-
-    def __init__(self, of: Callable[[Any], _T]) -> None:
-        self._of = of
-        self._name = of.__name__
-        self.__doc__ = of.__doc__
-
-    def __get__(self, version: Any, _owner: type) -> _T:  # noqa: ANN401 (a descriptor is asked by any)
-        found = version.__dict__[self._name] = self._of(version)
-        return found
 
 
 class Version(msgspec.Struct, array_like=True, dict=True):
@@ -87,13 +71,13 @@ class Version(msgspec.Struct, array_like=True, dict=True):
         super().__setattr__(name, value)
         self.__dict__.clear()
 
-    @_Told
+    @ToldOnce
     def id(self) -> str | None:
         """Give its id, its own or that of the address it stands under."""
         own: str | None = getattr(self.resource, "id", None)
         return own or (current_url(self.full_url or "").rpartition("/")[2] if self.base else None)
 
-    @_Told
+    @ToldOnce
     def base(self) -> str | None:
         """Give the server that it stands on, where its fullUrl says so."""
         return server_of(self.full_url)
@@ -103,7 +87,7 @@ class Version(msgspec.Struct, array_like=True, dict=True):
         """Give ``Type/id``."""
         return f"{type_name(self.resource)}/{self.id}"
 
-    @_Told
+    @ToldOnce
     def key(self) -> _Key | None:
         """Give what it is known by; None where nothing could ever tell that another version of it came."""
         if self.base is not None:
@@ -115,7 +99,7 @@ class Version(msgspec.Struct, array_like=True, dict=True):
             return None
         return ("uuid", self.name) if self.is_unique else ("of", self.sender, self.name)
 
-    @_Told
+    @ToldOnce
     def names(self) -> tuple[str, ...]:
         """Give the names under which it can be met by another version of the same resource."""
         if self.id is None or self.weak:

@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import msgspec
-from sqlalchemy import Engine, Row, bindparam, delete, insert, select, text, update
+from sqlalchemy import Engine, Row, bindparam, delete, insert, null, select, text, update
 
 from adapter.errors import AdapterError, Category
 from adapter.store.bodies import closed, opened
 from adapter.store.chain import AuditRow, first_broken
 from adapter.store.database import open_engine
+from adapter.store.prepared import Prepared
 from adapter.store.reading import reading
 from adapter.store.room import Waiting, counted
 from adapter.store.sealing import Sealer
@@ -30,27 +31,29 @@ _LEASE = datetime.timedelta(seconds=30)
 _POLL_S = 0.1
 _HEADERS = msgspec.json.Decoder(tuple[tuple[str, str], ...])
 # Made once: to build a statement takes longer than to run it.
-_NEW = text(
-    "INSERT INTO receipt (client, key, digest, received, owner, lease_until)"
-    " VALUES (:client, :key, :digest, :received, :owner, :lease_until) ON CONFLICT DO NOTHING"
+_NEW = Prepared(
+    text(
+        "INSERT INTO receipt (client, key, digest, received, owner, lease_until)"
+        " VALUES (:client, :key, :digest, :received, :owner, :lease_until) ON CONFLICT DO NOTHING"
+    )
 )
 _AT = (receipt.c.client == bindparam("at_client")) & (receipt.c.key == bindparam("at_key"))
 _FIND = select(receipt).where(_AT).with_for_update()
 _FIND_KEPT = select(receipt).where(_AT)
 _OURS = _AT & (receipt.c.owner == bindparam("at_owner")) & receipt.c.status.is_(None)
 _TAKE_OVER = update(receipt).where(_AT)
-_ANSWER = (
+_ANSWER = Prepared(
     update(receipt)
     .where(_OURS)
     .values(
-        owner=None,
+        owner=null(),
         status=bindparam("status"),
         media_type=bindparam("media_type"),
         body=bindparam("body"),
         headers=bindparam("headers"),
     )
 )
-_LANE = insert(receipt_lane)
+_LANE = Prepared(insert(receipt_lane))
 _RELEASE = delete(receipt).where(_OURS)
 _AWAY, _BACK = (update(audit_head).values(seq=audit_head.c.seq + by) for by in (1, -1))
 _HERE = set[str]()
@@ -321,7 +324,7 @@ class Store:
             raise AdapterError.of(Category.CONFLICT, "claim-lost", said)
         if beside.lanes and beside.is_reply_kept:
             at = {"client": received.client, "key": received.key}
-            step.connection.execute(_LANE, [{**at, "lane": each} for each in dict.fromkeys(beside.lanes)])
+            _LANE.run_each(step.connection, [{**at, "lane": each} for each in dict.fromkeys(beside.lanes)])
         step.chain.add(audit)
         step.deliver(rows)
         return True

@@ -1,18 +1,39 @@
-"""How a plan is written: as one transaction where the server takes them, else one by one."""
+"""How resources are written: as one transaction where the server takes them, else one by one."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from adapter.delivery.client import Answer
-from adapter.store.plan import Change, Plan, Refused
-from adapter.store.standing import Known, version_of
+from adapter.store.plan import Change, Plan
+from adapter.store.standing import Known, Resource, version_of
+from adapter.store.verdict import Refused, Verdict
 
 _STATUS = re.compile(r"\s*(\d{3})\b")
 _ETAG = re.compile(r'(?:W/)?"([^"]{1,64})"')
 _HISTORY = re.compile(r"/_history/([A-Za-z0-9.-]{1,64})$")
+_PLACE = re.compile(r"(?:^|/)([A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64})(?:/_history/[A-Za-z0-9.-]{1,64})?$")
+_MOST = 90
+"""Servers take a hundred entries or so; a trial has at most four and is not torn apart."""
+_RANK = {"GuidanceResponse": 0, "Provenance": 2}
+"""One by one, what is referred to comes first: many servers refuse a reference to nothing."""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One resource, and how it is written: PUT to a name over a version, or POST where nothing has its identifier."""
+
+    resource: Resource
+    url: str
+    version: str | None = None
+    none_exist: str | None = None
+    group: int = 0
+
+    @property
+    def method(self) -> str:
+        """PUT to a name, POST to a type."""
+        return "PUT" if "/" in self.url else "POST"
 
 
 class Writes(Protocol):
@@ -21,52 +42,122 @@ class Writes(Protocol):
     def put(self, path: str, body: Mapping[str, Any], version: str | None) -> Answer:
         """Write one resource."""
 
+    def post(self, path: str, body: Mapping[str, Any], none_exist: str | None) -> Answer:
+        """Write one resource that the server gives an id, unless it has one with this identifier."""
+
     def transaction(self, bundle: Mapping[str, Any]) -> Answer:
         """Write all or nothing."""
 
 
+class TypeRefused(Refused):
+    """The server takes nothing of a type, whatever it said before."""
+
+    def __init__(self, by: Refused, type_: str) -> None:
+        super().__init__(by.verdict, by.code, by.asked_s, by.answer)
+        self.type = type_
+
+
 def send(plan: Plan, server: Writes, remember: Callable[[Plan], None], *, transactions: bool) -> dict[str, Known]:
     """Write what is planned; gives what is known of each subject then; raises Refused, NoAnswer."""
-    if not plan.changes:
-        return {}
     if plan.intended:
         remember(plan)
+    entries = [_by_name(each) for each in plan.changes]
     learnt: dict[str, Known] = {}
-    if transactions and len(plan.changes) > 1:
-        answers = _transaction(plan.changes, server)
-    else:
-        answers = [_alone(each, server) for each in plan.changes]
-    for change, said in zip(plan.changes, answers, strict=True):
-        if change.name in plan.intended:
-            mine = plan.intended[change.name]
-            learnt[change.name] = msgspec.structs.replace(mine, digest=mine.sent_digest, version=_version(said))
+    for entry, said in exchanged(entries, server, transactions=transactions):
+        mine = plan.intended.get(entry.url)
+        if mine is not None:
+            learnt[entry.url] = msgspec.structs.replace(mine, digest=mine.sent_digest, version=version_in(said))
     return learnt
 
 
-def _alone(change: Change, server: Writes) -> Answer:
-    said = server.put(change.name, change.resource, change.version)
-    if not said.is_success:
-        raise Refused.by(said)
+def exchanged(entries: Sequence[Entry], server: Writes, *, transactions: bool) -> list[tuple[Entry, Answer]]:
+    """Write entries, and give the answer to each; raises Refused, NoAnswer."""
+    if not transactions or len(entries) == 1:
+        return [(each, _alone(each, server)) for each in sorted(entries, key=_rank)]
+    told: list[tuple[Entry, Answer]] = []
+    for some in _pieces(entries):
+        told += zip(some, _together(some, server), strict=True)
+    return told
+
+
+def version_in(said: Answer) -> str | None:
+    """Give the version that a write made, where the answer says it."""
+    etag = _ETAG.fullmatch(said.etag or "")
+    if etag:
+        return etag[1]
+    if said.body is not None and said.body.get("resourceType") != "OperationOutcome":
+        return version_of(said.body)
+    history = _HISTORY.search(said.location or "")
+    return history[1] if history else None
+
+
+def place_in(said: Answer) -> str | None:
+    """Give the name under which a server keeps what was posted, where the answer says it."""
+    body = said.body or {}
+    if body.get("resourceType") not in {None, "OperationOutcome"} and isinstance(body.get("id"), str):
+        return f"{body['resourceType']}/{body['id']}"
+    place = _PLACE.search(said.location or "")
+    return place[1] if place else None
+
+
+def _by_name(change: Change) -> Entry:
+    return Entry(change.resource, change.name, change.version, group=change.group)
+
+
+def _rank(entry: Entry) -> tuple[int, int]:
+    return entry.group, _RANK.get(entry.resource["resourceType"], 1)
+
+
+def _pieces(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    piece: list[Entry] = []
+    for each in entries:
+        if len(piece) >= _MOST and each.group != piece[-1].group:
+            yield piece
+            piece = []
+        piece.append(each)
+    if piece:
+        yield piece
+
+
+def _alone(entry: Entry, server: Writes) -> Answer:
+    if entry.method == "PUT":
+        said = server.put(entry.url, entry.resource, entry.version)
+    else:
+        said = server.post(entry.url, entry.resource, entry.none_exist)
+    _check(said, entry)
     return said
 
 
-def _transaction(changes: list[Change], server: Writes) -> list[Answer]:
-    entries = []
-    for each in changes:
-        request = {"method": "PUT", "url": each.name}
-        if each.version is not None:
-            request["ifMatch"] = f'W/"{each.version}"'
-        entries.append({"fullUrl": f"urn:uuid:{each.resource['id']}", "resource": each.resource, "request": request})
-    said = server.transaction({"resourceType": "Bundle", "type": "transaction", "entry": entries})
+def _check(said: Answer, entry: Entry) -> None:
+    refused = Refused.by(said)
+    if refused.verdict is not Verdict.DONE:
+        raise TypeRefused(refused, entry.resource["resourceType"]) if refused.is_for_the_type else refused
+
+
+def _together(entries: Sequence[Entry], server: Writes) -> list[Answer]:
+    said = server.transaction({"resourceType": "Bundle", "type": "transaction", "entry": list(map(_written, entries))})
     if not said.is_success:
         raise Refused.by(said)
     listed = (said.body or {}).get("entry")
+    if (said.body or {}).get("resourceType") != "Bundle":
+        raise Refused(Verdict.LATER, "answer-is-no-bundle", answer=said)
     answers = [_of_entry(each) for each in listed] if isinstance(listed, list) else []
-    refused = [each for each in answers if not each.is_success]
-    if refused:
-        raise Refused.by(refused[0])
+    for each in answers:
+        refused = Refused.by(each)
+        if refused.verdict is not Verdict.DONE:
+            raise refused
     # Without an answer to each nothing is known of versions; then the next reading compares the content.
-    return answers if len(answers) == len(changes) else [Answer(said.status) for _ in changes]
+    return answers if len(answers) == len(entries) else [Answer(said.status) for _ in entries]
+
+
+def _written(entry: Entry) -> dict[str, Any]:
+    request = {"method": entry.method, "url": entry.url}
+    if entry.version is not None:
+        request["ifMatch"] = f'W/"{entry.version}"'
+    if entry.none_exist is not None:
+        request["ifNoneExist"] = entry.none_exist
+    named = {"fullUrl": f"urn:uuid:{entry.resource['id']}"} if "id" in entry.resource and entry.method == "PUT" else {}
+    return {**named, "resource": entry.resource, "request": request}
 
 
 def _of_entry(entry: object) -> Answer:
@@ -82,13 +173,3 @@ def _of_entry(entry: object) -> Answer:
         etag=etag if isinstance(etag, str) else None,
         location=location if isinstance(location, str) else None,
     )
-
-
-def _version(said: Answer) -> str | None:
-    etag = _ETAG.fullmatch(said.etag or "")
-    if etag:
-        return etag[1]
-    if said.body is not None and said.body.get("resourceType") == "ResearchSubject":
-        return version_of(said.body)
-    history = _HISTORY.search(said.location or "")
-    return history[1] if history else None

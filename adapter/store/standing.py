@@ -13,6 +13,8 @@ Resource = dict[str, Any]
 OURS = frozenset({"candidate", "potential-candidate", "screening", "eligible", "ineligible"})
 """The states an evaluation gives; every other is set by people."""
 _SUBJECT, _GUIDANCE = "ResearchSubject", "GuidanceResponse"
+_UNTOUCHED = {"Observation": "final", "Task": "requested"}
+"""The status of what is written in a subject's place, as long as nobody took it up or withdrew it."""
 _ENROLLMENT = "Enrollment"
 
 
@@ -25,6 +27,8 @@ class Known(msgspec.Struct, frozen=True):
     """What we last sent; without an answer, it may have been written or not."""
     told_at: int | None = None
     as_of: int | None = None
+    place: str | None = None
+    """What the server calls it, where it gives ids itself."""
 
     @property
     def order(self) -> tuple[int, int] | None:
@@ -36,6 +40,7 @@ class Group(msgspec.Struct):
     """What one delivery says of one trial: a subject where there is one, its evaluation, and where both come from."""
 
     subject: Resource | None
+    """Or what is written in its place."""
     others: list[Resource]
 
 
@@ -66,11 +71,16 @@ def referring(value: Any, names: Mapping[str, str]) -> Any:  # noqa: ANN401 (JSO
 
 
 def without_target(resource: Resource, name: str) -> Resource:
-    """Give a Provenance that does not claim a subject which a person keeps."""
+    """Give a Provenance that does not claim what we do not write, such as a subject which a person keeps."""
     targets = resource.get("target")
     if not isinstance(targets, list):
         return resource
     return {**resource, "target": [each for each in targets if each.get("reference") != name]}
+
+
+def name_of(resource: Resource) -> str:
+    """Give the name of a resource of ours."""
+    return f"{resource['resourceType']}/{resource['id']}"
 
 
 def digest_of(resource: Resource) -> str:
@@ -87,7 +97,9 @@ def version_of(resource: Resource) -> str | None:
 
 
 def state_of(resource: Resource) -> str | None:
-    """Give the state of a subject, R4's or R5's; None where it says none."""
+    """Give the state of a subject, R4's or R5's, or of what stands in its place; None where it says none."""
+    if resource.get("resourceType") in _UNTOUCHED:
+        return _code(resource.get("valueCodeableConcept")) or _code(resource.get("businessStatus"))
     progress = resource.get("progress")
     if "subject" in resource or isinstance(progress, list):
         steps = [each for each in progress or () if isinstance(each, dict) and _code(each.get("subjectState"))]
@@ -101,7 +113,8 @@ def state_of(resource: Resource) -> str | None:
 
 def is_a_persons(held: Resource, known: Known) -> bool:
     """Whether what the server holds was decided or changed by someone else than us."""
-    if state_of(held) not in OURS:
+    untouched = _UNTOUCHED.get(str(held.get("resourceType")))
+    if (state_of(held) not in OURS) if untouched is None else (held.get("status") != untouched):
         return True
     version = version_of(held)
     if version is not None and version == known.version:

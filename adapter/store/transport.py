@@ -4,7 +4,7 @@ import datetime
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -22,6 +22,8 @@ _ANSWER_S = 30
 _MAX_BYTES = 8 * 1024 * 1024
 """Beyond this it is no answer to a transaction of ours."""
 _TYPES = ("ResearchSubject", "GuidanceResponse", "Provenance")
+UNHEARD = ("no-answer", "timeout")
+"""The codes of silence: they say nothing of what was sent."""
 
 
 class NoAnswer(Exception):  # noqa: N818 (it names what happened: a write may have taken place)
@@ -35,7 +37,8 @@ class NoAnswer(Exception):  # noqa: N818 (it names what happened: a write may ha
 class FhirTransport:
     """One FHIR server, spoken to by many threads, with its credentials."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, types: Sequence[str] = _TYPES) -> None:
+        """``types`` are those that a token is asked for."""
         self._server = server
         self._http = httpx.Client(
             timeout=httpx.Timeout(min(server.timeout_s, _ANSWER_S), connect=_CONNECT_S),
@@ -48,7 +51,7 @@ class FhirTransport:
         self._tokens: Tokens | None = None
         if server.backend is not None:
             asking = Client(server, lambda _: None, patience=Patience(attempts=1))
-            self._tokens = Tokens(asking, server.backend, _TYPES)
+            self._tokens = Tokens(asking, server.backend, types)
 
     def close(self) -> None:
         """Close the connections."""
@@ -58,6 +61,29 @@ class FhirTransport:
         """Read a resource, past every cache; raises NoAnswer, and AdapterError where no token is given."""
         return self._send("GET", path, None, {"Cache-Control": "no-cache"})
 
+    def search(self, type_: str, query: str) -> Answer:
+        """Search for resources of a type, by a query that is encoded; raises as ``read``."""
+        return self._send("GET", type_, None, {"Cache-Control": "no-cache"}, query)
+
+    def follow(self, link: str) -> Answer:
+        """Read the next page of a search: what the server names, as long as it is the server's own; raises as ``read``.
+
+        Whoever can put a link into a page must not get our credentials.
+        """
+        base = httpx.URL(self._server.url)
+        try:
+            url = base.join(link)
+        except (httpx.InvalidURL, ValueError):
+            raise NoAnswer("next-page-is-no-address") from None
+        is_ours = (url.scheme, url.host, url.port) == (base.scheme, base.host, base.port) and not url.userinfo
+        if not is_ours:
+            raise NoAnswer("next-page-is-elsewhere")
+        return self._authorised("GET", str(url), None, {"Cache-Control": "no-cache"})
+
+    def post(self, path: str, body: Mapping[str, Any], none_exist: str | None) -> Answer:
+        """Write one resource that gets its id there, unless one with this identifier is held; raises as ``read``."""
+        return self._send("POST", path, body, {"If-None-Exist": none_exist} if none_exist is not None else {})
+
     def put(self, path: str, body: Mapping[str, Any], version: str | None) -> Answer:
         """Write one resource in place of ``version``; raises as ``read``."""
         return self._send("PUT", path, body, {"If-Match": f'W/"{version}"'} if version is not None else {})
@@ -66,8 +92,13 @@ class FhirTransport:
         """Write all or nothing; raises as ``read``."""
         return self._send("POST", "", bundle, {"Prefer": "return=representation"})
 
-    def _send(self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]) -> Answer:
+    def _send(
+        self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str], query: str = ""
+    ) -> Answer:
         url = f"{self._server.url}/{quote(path)}" if path else self._server.url
+        return self._authorised(method, f"{url}?{query}" if query else url, body, headers)
+
+    def _authorised(self, method: str, url: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]) -> Answer:
         token = self._token()
         said = self._exchange(method, url, body, {**headers, **token})
         if said.status == _UNAUTHORISED and self._tokens is not None:
@@ -100,12 +131,26 @@ class FhirTransport:
                         raise NoAnswer("timeout")
         except httpx.TimeoutException:
             raise NoAnswer("timeout") from None
-        except (httpx.HTTPError, httpx.StreamError, ssl.SSLError, OSError):
-            raise NoAnswer("no-answer") from None
+        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, ssl.SSLError, OSError) as error:
+            raise NoAnswer("no-trust" if _is_about_trust(error) else "no-answer") from None
+        answered = body_of(bytes(data))
+        if response.is_success and data.strip() and answered is None:
+            # Such as the page of a proxy: whatever it says, it is no FHIR server that took a resource.
+            raise NoAnswer("answer-is-no-json")
         return Answer(
             status=response.status_code,
-            body=body_of(bytes(data)),
+            body=answered,
             etag=response.headers.get("ETag"),
             location=response.headers.get("Location"),
             retry_after_s=retry_after_s(response.headers.get("Retry-After"), datetime.datetime.now(datetime.UTC)),
         )
+
+
+def _is_about_trust(error: BaseException) -> bool:
+    """Whether it failed because the server's certificate is not trusted, or its name is another."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ssl.SSLCertVerificationError):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False

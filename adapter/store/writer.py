@@ -16,10 +16,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from adapter.errors import AdapterError, Category
 from adapter.store.chain import Chain
+from adapter.store.prepared import Prepared
 from adapter.store.tables import outbox
 
 T = TypeVar("T")
 _AT_ONCE = 256
+_DELIVERY = ("lane", "state", "attempts", "next_at", "as_of", "source_time", "created", "names", "resources")
+_DELIVER = Prepared(insert(outbox).inline(), _DELIVERY)
 
 
 class Step:
@@ -30,8 +33,10 @@ class Step:
         self.chain = Chain(connection)
         self._deliveries: list[dict[str, object]] = []
 
-    def execute(self, statement: Executable, values: Mapping[str, object]) -> int:
+    def execute(self, statement: Executable | Prepared, values: Mapping[str, object]) -> int:
         """Run a change; gives how many rows it met."""
+        if isinstance(statement, Prepared):
+            return statement.run(self.connection, values).rowcount
         return cast("CursorResult[Any]", self.connection.execute(statement, values)).rowcount
 
     def deliver(self, rows: Sequence[dict[str, object]]) -> None:
@@ -42,7 +47,7 @@ class Step:
         """Write what was collected; the chain first, since its lock gives outbox rows of all replicas one order."""
         self.chain.write()
         if self._deliveries:
-            self.connection.execute(insert(outbox), self._deliveries)
+            _DELIVER.run_each(self.connection, self._deliveries)
 
     def mark(self) -> Callable[[], None]:
         """Give what forgets all that is collected from now on, for work that fails."""

@@ -39,34 +39,68 @@ def delivered(store: Store) -> Shown:
     return shown
 
 
+LATER = (401, 408, 409, 425, 429, 500, 502, 503, 504, 507)
+DEAD = (300, 301, 302, 303, 304, 307, 308, 400, 402, 403, 404, 405, 406, 410, 411, 413, 414, 415, 418, 422, 431)
+DEAD_TOO = (451, 501, 505)
+READ_AGAIN = (412,)
+
+
+def single(web: respx.MockRouter) -> respx.Route:
+    """Where it is written one by one, as after a transaction that is not made or is too large."""
+    return web.route(method="PUT")
+
+
+@pytest.mark.parametrize("one_by_one", [False, True])
 @pytest.mark.parametrize(
     ("status", "state", "error"),
-    [
-        (200, "delivered", None),
-        (201, "delivered", None),
-        (302, "dead", "http-302: value"),
-        (400, "dead", "http-400: value"),
-        (401, "pending", "http-401: value"),
-        (403, "dead", "http-403: value"),
-        (404, "dead", "http-404: value"),
-        (408, "pending", "http-408: value"),
-        (409, "pending", "http-409: value"),
-        (412, "pending", "changes-under-our-hands"),
-        (413, "dead", "http-413: value"),
-        (422, "dead", "http-422: value"),
-        (429, "pending", "http-429: value"),
-        (500, "pending", "http-500: value"),
-        (503, "pending", "http-503: value"),
-    ],
+    [(each, "delivered", None) for each in (200, 201)]
+    + [(each, "pending", f"http-{each}: value") for each in LATER]
+    + [(each, "dead", f"http-{each}: value") for each in (*DEAD, *DEAD_TOO)]
+    + [(each, "pending", "changes-under-our-hands") for each in READ_AGAIN],
 )
-def test_a_status_of_a_transaction(
-    web: respx.MockRouter, store: Store, status: int, state: str, error: str | None
+def test_a_status_of_a_write(
+    web: respx.MockRouter, store: Store, status: int, state: str, error: str | None, *, one_by_one: bool
 ) -> None:
+    elsewhere = {"Location": "http://169.254.169.254/"}
     body = {"resourceType": "Bundle", "entry": ENTRIES} if status < 300 else OUTCOME
-    web.post("").respond(status, json=body, headers={"Location": "http://169.254.169.254/"})
+    web.post("").respond(405 if one_by_one else status, json=body, headers=elsewhere)
+    alone = {} if status == 201 else {"json": OUTCOME} if status >= 300 else {"json": {"resourceType": "Basic"}}
+    single(web).respond(status, headers=elsewhere, **alone)
     shown = delivered(store)
     assert (shown.state, shown.last_error) == (state, error)
     assert all(each.request.url.host == "127.0.0.1" for each in web.calls)
+
+
+def test_204_says_that_it_is_written(web: respx.MockRouter, store: Store) -> None:
+    web.post("").respond(405)
+    single(web).respond(204)
+    assert delivered(store).state == "delivered"
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (b"<html>Please log in</html>", "answer-is-no-json"),
+        (b'{"resourceType": "Bundle", "entry": [', "answer-is-no-json"),
+        (b'{"a": 1, "b": NaN}', "answer-is-no-json"),
+        (b"[]", "answer-is-no-json"),
+        (b'{"resourceType": "Patient"}', "answer-is-no-bundle"),
+        (b"", "answer-is-no-bundle"),
+    ],
+)
+def test_a_success_that_is_no_answer_of_a_fhir_server_is_none(
+    web: respx.MockRouter, store: Store, content: bytes, error: str
+) -> None:
+    web.post("").respond(200, content=content)
+    shown = delivered(store)
+    assert (shown.state, shown.last_error) == ("pending", error)
+
+
+def test_a_success_that_says_no_is_none(web: respx.MockRouter, store: Store) -> None:
+    web.post("").respond(405)
+    single(web).respond(200, json=OUTCOME)
+    shown = delivered(store)
+    assert (shown.state, shown.last_error) == ("dead", "http-200: value")
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
@@ -93,6 +127,9 @@ def test_what_the_server_asks_for_is_waited(web: respx.MockRouter, store: Store,
         (httpx.ConnectTimeout, "timeout"),
         (httpx.ConnectError, "no-answer"),
         (httpx.RemoteProtocolError, "no-answer"),
+        (httpx.WriteError, "no-answer"),
+        (httpx.PoolTimeout, "timeout"),
+        (httpx.DecodingError, "no-answer"),
     ],
 )
 def test_no_answer_is_tried_again(web: respx.MockRouter, store: Store, failure: type[Exception], error: str) -> None:

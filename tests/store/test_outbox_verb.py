@@ -1,11 +1,14 @@
 """The verb ``outbox`` shows what waits and what failed without a patient's value, and acts on it."""
 
 import argparse
+import json
 from pathlib import Path
 
 import pytest
 from delivery.delivery_server import FakeServer
+from store.couriers import courier, drain, result, run_sql
 from store.kept import SUBJECT, delivery, outcomes, put_in
+from store.picky_server import PickyServer
 
 from adapter.errors import AdapterError, Category
 from adapter.store.ledger import Store
@@ -84,3 +87,39 @@ def test_without_a_database_it_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.delenv("TRIAL_ADAPTER_SERVE_DATABASE", raising=False)
     with pytest.raises(AdapterError, match="--database"):
         run(argparse.Namespace(database=None, action="list"))
+
+
+def test_list_dead_for_programs(dead: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert dead.healthy()
+    assert asked(tmp_path, "list", json=True, dead=True) == 0
+    counted, row = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (counted["state"], counted["count"]) == ("dead", 1)
+    assert (row["id"], row["error"], row["next"]) == (1, "http-422", None)
+    assert row["resources"][0] == f"ResearchSubject/{SUBJECT}"
+    assert asked(tmp_path, "list", dead=True) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("dead: 1")
+    assert "pending" not in said
+    assert asked(tmp_path, "show", id=2, json=True) == 0
+    assert json.loads(capsys.readouterr().out)["state"] == "pending"
+
+
+def test_adopt_says_what_is_ours(
+    store: Store, tmp_path: Path, picky: PickyServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_in(store, result(), result(patient="p2"))
+    drain(courier(store, picky))
+    run_sql(store, "delete from subject")
+    assert asked(tmp_path, "adopt", target=picky.url, missing=False) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("0 known as ours, 2 adopted, 0 left to people\n")
+    picky.before = lambda *_: (503, {}, None)
+    with pytest.raises(AdapterError, match="http-503"):
+        asked(tmp_path, "adopt", target=picky.url, missing=False)
+
+
+@pytest.mark.usefixtures("store")
+def test_adopt_asks_for_the_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("TRIAL_ADAPTER_SERVE_TARGET", raising=False)
+    with pytest.raises(AdapterError, match="--target"):
+        asked(tmp_path, "adopt", target=None, missing=False)

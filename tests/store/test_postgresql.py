@@ -1,55 +1,25 @@
-"""The same store on PostgreSQL: a server of this machine is started where Debian's is installed."""
+"""Two replicas on one PostgreSQL database: a server of this machine is started where Debian's is installed."""
 
-import os
-import shutil
-import socket
-import subprocess
-import tempfile
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from delivery.delivery_server import FakeServer
 from store.kept import SUBJECT, delivery, now, put_in, received, reply, row
+from store.postgres import Postgres
 
 from adapter.store.ledger import KeyReused, Replayed, Store, verify_audit
 from adapter.store.outbox import Courier
 from adapter.store.rows import Outbox
 
-pytest.importorskip("psycopg", reason="psycopg is not installed")
-FOUND = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-BIN = FOUND[-1].parent if FOUND else None
+pytestmark = pytest.mark.xdist_group("postgresql")
 
 
-def _as_postgres() -> dict[str, str]:
-    """PostgreSQL refuses to run as root; Debian's package brings a user for it."""
-    return {"user": "postgres"} if os.geteuid() == 0 else {}
+def test_two_replicas_share_one_database(postgres: Postgres, fhir: FakeServer) -> None:
+    with postgres.database() as url:
+        share(url, fhir)
 
 
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[str]:
-    if BIN is None:
-        pytest.skip("no PostgreSQL server in /usr/lib/postgresql; Debian: apt-get install postgresql")
-    folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
-    if os.geteuid() == 0:
-        shutil.chown(folder, "postgres")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    data = folder / "data"
-    started = _as_postgres()
-    init = [str(BIN / "initdb"), "-D", str(data), "-U", "adapter", "--auth=trust", "--no-sync"]
-    subprocess.run(init, check=True, capture_output=True, cwd=folder, **started)
-    options = f"-p {port} -k {folder} -h 127.0.0.1"
-    control = [str(BIN / "pg_ctl"), "-D", str(data), "-w", "-l", str(folder / "log")]
-    subprocess.run([*control, "-o", options, "start"], check=True, stdout=subprocess.DEVNULL, cwd=folder, **started)
-    yield f"postgresql+psycopg://adapter@127.0.0.1:{port}/postgres"
-    subprocess.run([*control, "-m", "immediate", "stop"], check=True, capture_output=True, cwd=folder, **started)
-    shutil.rmtree(folder)
-
-
-def test_two_replicas_share_one_database(postgresql: str, fhir: FakeServer) -> None:
+def share(postgresql: str, fhir: FakeServer) -> None:
     opened: list[Store] = []
     threads = [threading.Thread(target=lambda: opened.append(Store.open(postgresql, now))) for _ in range(2)]
     for each in threads:
