@@ -13,7 +13,7 @@ from adapter.errors import AdapterError, Category, Issue, Severity
 from adapter.fhir.wire import MAX_BYTES
 
 _CHUNK = 1 << 18
-_KINDS = (".json", ".ndjson", ".json.gz", ".ndjson.gz")
+KINDS = (".json", ".ndjson", ".json.gz", ".ndjson.gz")
 _GZIP = b"\x1f\x8b"
 _ENTRY = re.compile(r"Bundle\.entry\[(\d+)\]\.resource\.?")
 _BOM = b"\xef\xbb\xbf"
@@ -39,6 +39,8 @@ class Named(msgspec.Struct, frozen=True):
     """For a document made of single resources: the line of each."""
     issues: tuple[Issue, ...] = ()
     """What was noticed of the file itself."""
+    files: tuple[str, ...] = ()
+    """For a document made of lines of several files: the file of each."""
 
     def placed(self, issue: Issue) -> Issue:
         """Say where in the file an issue of this document stands."""
@@ -46,8 +48,9 @@ class Named(msgspec.Struct, frozen=True):
         if entry is None or issue.expression is None:
             return issue.located(file=self.file, line=self.line)
         inside = issue.expression[entry.end() :]
-        line = self.lines[int(entry[1])]
-        return Issue(issue.severity, issue.code, issue.message, inside or None, self.file, line)
+        place = int(entry[1])
+        file = self.files[place] if self.files else self.file
+        return Issue(issue.severity, issue.code, issue.message, inside or None, file, self.lines[place])
 
 
 def find(paths: list[Path]) -> list[Path]:
@@ -56,9 +59,9 @@ def find(paths: list[Path]) -> list[Path]:
     issues = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(each for each in path.rglob("*") if each.is_file() and each.name.lower().endswith(_KINDS))
+            inside = sorted(each for each in path.rglob("*") if each.is_file() and each.name.lower().endswith(KINDS))
             if not inside:
-                said = f"no {', '.join(_KINDS)} file in this folder"
+                said = f"no {', '.join(KINDS)} file in this folder"
                 issues.append(Issue(Severity.ERROR, "empty-folder", said, file=path.as_posix()))
             for each in inside:
                 found.setdefault(each.resolve(), each)

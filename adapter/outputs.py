@@ -19,15 +19,17 @@ _TERMINATED = 128
 class Folder:
     """A folder, and what this run has written into it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, remembers: bool = True) -> None:
+        """``remembers``: whether to keep the names of what is written; of a file for each patient they are too many."""
         self.path = path
+        self._remembers = remembers
         self.names: set[str] = set()
         """Every file of this run, by its path inside the folder."""
         self.changed = 0
         """How many of them were not there before, or were other."""
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path, *, remembers: bool = True) -> Self:
         """Make a folder where there is none; raises AdapterError where nothing can be written."""
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -36,12 +38,12 @@ class Folder:
             probe.unlink()
         except OSError as error:
             raise unwritable(error, path) from None
-        return cls(path)
+        return cls(path, remembers=remembers)
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file, unless it holds these bytes already: version control and make go by its time."""
         path = self.path / name
-        self.names.add(name)
+        self._remember(name)
         try:
             if path.stat().st_size == len(data) and path.read_bytes() == data:
                 return
@@ -49,15 +51,25 @@ class Folder:
             pass  # what is not there, or cannot be read, is written
         self.fill(name, lambda stream: _whole(stream, data))
 
+    def _remember(self, name: str) -> None:
+        if self._remembers:
+            self.names.add(name)
+
     def fill(self, name: str, fill: Callable[[IO[bytes]], None]) -> None:
         """Write a file that is made as it is written: under another name first, renamed when it is complete."""
+        with self.filling(name) as stream:
+            fill(stream)
+
+    @contextmanager
+    def filling(self, name: str) -> Iterator[IO[bytes]]:
+        """Give a file to write into: under another name first, renamed when the block ends without an error."""
         path = self.path / name
-        self.names.add(name)
+        self._remember(name)
         part = _part(path)
         try:
             path.parent.mkdir(exist_ok=True)
             with part.open("xb") as stream:
-                fill(stream)
+                yield stream
             if path.is_file() and filecmp.cmp(part, path, shallow=False):
                 return
             part.replace(path)

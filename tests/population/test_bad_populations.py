@@ -48,14 +48,14 @@ def killing(name: str, *, times: int = 1000) -> str:
         "from adapter.population import screened\n"
         "from pathlib import Path\n"
         "whole = screened.screen_bundle\n"
-        "def deadly(data, *given):\n"
+        "def deadly(data, *given, **named):\n"
         f"    if b'\"{name}\"' in data:\n"
         "        count = Path(sys.argv[sys.argv.index('--out') + 1] + '.deaths')\n"
         "        died = int(count.read_text()) if count.exists() else 0\n"
         f"        if died < {times}:\n"
         "            count.write_text(str(died + 1))\n"
         "            os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    return whole(data, *given)\n"
+        "    return whole(data, *given, **named)\n"
         "screened.screen_bundle = deadly\n"
     )
 
@@ -65,9 +65,9 @@ def before_it_begins(said: str) -> str:
     return (
         "from adapter.population import local\n"
         "whole = local.Local.to_folder\n"
-        "def after_listing(*given):\n"
+        "def after_listing(*given, **named):\n"
         f"    {said}\n"
-        "    return whole(*given)\n"
+        "    return whole(*given, **named)\n"
         "local.Local.to_folder = after_listing\n"
     )
 

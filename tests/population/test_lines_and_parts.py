@@ -107,12 +107,16 @@ def test_a_large_file_of_bundles_is_cut_into_ranges_and_others_are_whole(
     ]
 
 
-def test_parts_are_numbered_in_their_order_and_answer_for_every_byte(tmp_path: Path) -> None:
-    found = found_in(tmp_path, ("a.json", BUNDLE), ("x/b.json", BUNDLE), ("x/c.ndjson", BUNDLE))
-    made = list(parts(found))
-    assert [each.number for each in made] == [1, 2, 3]
+def test_parts_are_numbered_in_their_order_and_answer_for_every_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cutting, "MOST_FILES", 2)
+    found = found_in(tmp_path, *((f"x/{number}.json", BUNDLE) for number in range(5)))
+    made: list[Part] = list(parts(found))
+    assert [(each.number, len(each.more)) for each in made] == [(1, 1), (2, 1), (3, 0)]
     assert sum(each.size for each in made) == found.size
-    assert all(isinstance(each, Part) for each in made)
+    together = [stamp for each in made for stamp in ((each.path, each.modified), *each.more)]
+    assert together == [(each.path, each.modified) for each in found.files]
 
 
 @pytest.mark.parametrize(

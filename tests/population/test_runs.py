@@ -136,8 +136,8 @@ def test_a_run_that_is_told_to_stop_leaves_no_process_and_can_be_resumed(
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from adapter.population import screened\n"
         "whole = screened.screen_bundle\n"
-        "def slow(*given):\n"
-        "    import time; time.sleep(0.2); return whole(*given)\n"
+        "def slow(*given, **named):\n"
+        "    import time; time.sleep(0.2); return whole(*given, **named)\n"
         "screened.screen_bundle = slow\n"
     )
     process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Two patients with one id from two sources are never mixed; where it cannot be told whose data is whose, none counts."""
+"""Two patients with one id from two sources are never mixed; where nobody can tell them apart, neither counts."""
 
 import json
 from pathlib import Path

@@ -15,7 +15,7 @@ from reading.command import Screen
 
 from adapter import inputs
 from adapter.fhir import json_text
-from adapter.verbs import screening
+from adapter.population import at_once, screened
 
 packed = functools.partial(gzip.compress, mtime=0)  # the same bytes on every run: they name the cases
 
@@ -170,8 +170,8 @@ def test_a_flood_of_remarks_is_cut(screen: Screen, tmp_path: Path) -> None:
     document["entry"].extend({"resource": 5} for _ in range(5000))
     (tmp_path / "a.json").write_text(json.dumps(document))
     lines = screen(tmp_path).lines
-    assert len(lines) == screening._MOST_ISSUES + 1
-    assert lines[-1].startswith(f"{5000 - screening._MOST_ISSUES} more remarks")
+    assert len(lines) == at_once._MOST_ISSUES + 1
+    assert lines[-1].startswith(f"{5000 - at_once._MOST_ISSUES} more remarks")
 
 
 @pytest.mark.parametrize("missing", ["nothing.json", "no/such/folder"])
@@ -231,14 +231,14 @@ def test_a_defect_of_ours_costs_no_other_file_its_answer(
 ) -> None:
     for name in ("a", "b"):
         (tmp_path / f"{name}.json").write_bytes(GOOD.replace(b"p1", name.encode()))
-    whole = screening.screen_bundle
+    whole = screened.screen_bundle
 
-    def broken(data: bytes, *others: object) -> object:
+    def broken(data: bytes, *others: object, **named: object) -> object:
         if b'"a"' in data:
             raise KeyError("Ann Smith")
-        return whole(data, *others)  # type: ignore[arg-type]
+        return whole(data, *others, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(screening, "screen_bundle", broken)
+    monkeypatch.setattr(screened, "screen_bundle", broken)
     run = screen(tmp_path)
     assert (run.code, run.patients) == (3, {"b"})
     assert run.lines[0].endswith("(KeyError) [defect]")

@@ -12,7 +12,7 @@ import pytest
 from reading.chart import AS_OF, SERVER, bundle, newer, patient
 
 from adapter import cli
-from adapter.verbs import screening
+from adapter.population import screened
 
 GOOD = json.dumps(bundle(patient(), newer()))
 FORMATS = ("findings", "bundle", "table")
@@ -87,11 +87,11 @@ def test_a_full_disk_leaves_what_was_there_and_names_no_patient(tmp_path: Path, 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_an_error_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     out = tmp_path / "out"
-    monkeypatch.setattr(screening, "screen_bundle", broken)
+    monkeypatch.setattr(screened, "screen_bundle", broken)
     assert run([patients(tmp_path / "in", "p1")], out, form) == 1
     assert written(out) == []
 
