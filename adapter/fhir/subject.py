@@ -7,7 +7,7 @@ id gives a patient away.
 
 import hashlib
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -100,10 +100,26 @@ class ResultWriter:
 
         Of a trial in ``again`` something was said before: its subject is written although nothing can be said now.
         """
-        entries: list[dict[str, Any]] = []
+        entries = self._all(patient, source, screenings, as_of, again)
+        return _encode({"resourceType": "Bundle", "type": "transaction", "entry": list(entries)})
+
+    def resources(
+        self,
+        patient: str,
+        source: Source,
+        screenings: Iterable[Screening],
+        as_of: AsOf,
+        again: Collection[str] = (),
+    ) -> list[tuple[str, bytes]]:
+        """Give what ``bundle`` holds one by one: where each is written to, and its JSON bytes."""
+        entries = self._all(patient, source, screenings, as_of, again)
+        return [(each["request"]["url"], _encode(each["resource"])) for each in entries]
+
+    def _all(
+        self, patient: str, source: Source, screenings: Iterable[Screening], as_of: AsOf, again: Collection[str]
+    ) -> Iterator[dict[str, Any]]:
         for screening in screenings:
-            entries.extend(self._entries(patient, source, screening, as_of, again=screening.trial.key in again))
-        return _encode({"resourceType": "Bundle", "type": "transaction", "entry": entries})
+            yield from self._entries(patient, source, screening, as_of, again=screening.trial.key in again)
 
     def _id(self, *parts: str) -> str:
         return str(uuid.uuid5(_NAMESPACE, "|".join((self._publisher.secret, self._publisher.base, *parts))))

@@ -105,22 +105,6 @@ class Evaluation(msgspec.Struct, frozen=True):
                 yield Issue(Severity.INFORMATION, "verdict", said)
 
 
-class _Request(msgspec.Struct):
-    url: str
-
-
-class _Entry(msgspec.Struct):
-    resource: msgspec.Raw
-    request: _Request
-
-
-class _Transaction(msgspec.Struct):
-    entry: tuple[_Entry, ...] = ()
-
-
-_transaction = msgspec.json.Decoder(_Transaction).decode
-
-
 class Evaluator:
     """Screens documents and writes results, in either version of FHIR."""
 
@@ -162,8 +146,8 @@ class Evaluator:
         source = screened.facts.person.source
         name = screened.patient
         writer = self._of(tenant).writers[version]
-        bundle = _transaction(writer.bundle(name, source, screened.screenings, as_of, again))
-        targets = {each.request.url.rpartition("/")[2].encode(): each.request.url.encode() for each in bundle.entry}
+        made = writer.resources(name, source, screened.screenings, as_of, again)
+        targets = {url.rpartition("/")[2].encode(): url.encode() for url, _ in made}
 
         def placed(found: re.Match[bytes]) -> bytes:
             # Inside a transaction results know each other by urn:uuid; one by one they need their places.
@@ -171,9 +155,9 @@ class Evaluator:
             return found[0] if url is None else b'"%b"' % url
 
         written = []
-        for each in bundle.entry:
-            kind, _, id_ = each.request.url.partition("/")
-            written.append(Written(kind, id_, _OWN.sub(placed, bytes(each.resource))))
+        for place, body in made:
+            kind, _, id_ = place.partition("/")
+            written.append(Written(kind, id_, _OWN.sub(placed, body)))
         told = tuple(_told(screened.screenings, written))
         return Patient(self.lane(name, tenant), source.reference, told, tuple(written), screened.screenings)
 

@@ -131,9 +131,7 @@ def _integer(text: str) -> int:
     return int(text)
 
 
-_JSON = json.JSONDecoder(
-    object_pairs_hook=_once, parse_constant=_refuse, parse_float=_decimal, parse_int=_integer
-)
+_JSON = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_refuse, parse_float=_decimal, parse_int=_integer)
 
 
 def _is_small(data: bytes, shape: Shape) -> bool:
