@@ -104,7 +104,9 @@ def _add_screen(verbs: "Verbs") -> None:
     screen.add_argument("--worklist", type=Path, metavar="FILE", help="for coordinators: a .csv, .xlsx or .html file")
     screen.add_argument("--keep-facts", type=Path, metavar="DIR", help="to screen again without the resources")
     screen.add_argument("--engine", choices=("local", "spark"), default="local", help="this machine, or a cluster")
-    screen.add_argument("--master", metavar="URL", help="with --engine spark: local[N], spark://HOST:PORT, yarn, k8s://")
+    screen.add_argument(
+        "--master", metavar="URL", help="with --engine spark: local[N], spark://HOST:PORT, yarn, k8s://"
+    )
     screen.add_argument("--out", type=_place, metavar="DIR", help="write files here instead of stdout")
     screen.add_argument("--resume", action="store_true", help="go on with a run that was ended; with --out")
     screen.add_argument("--processes", type=int, metavar="N", help="default: one for each core")
