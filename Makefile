@@ -33,10 +33,10 @@ elm: $(VENV)/.ready tests/oracle/node_modules/.package-lock.json  ## export to E
 EXPORT ?= out/export
 
 oracle: $(VENV)/.ready tests/oracle/node_modules/.package-lock.json  ## the emitted CQL, run by an engine we did not write (needs Node)
-	ORACLE=whole $(BIN)/pytest -n0 tests/oracle
+	ORACLE=$(or $(ORACLE),whole) $(BIN)/pytest -n0 tests/oracle
 
-contract: $(VENV)/.ready tests/contract/node_modules/.package-lock.json  ## the export on a real FHIR server: Medplum's router, or FHIR_BASE_URL (needs Node)
-	$(BIN)/pytest -n0 tests/contract
+contract: $(VENV)/.ready tests/contract/node_modules/.package-lock.json  ## the export, and the delivery of results, on a real FHIR server: Medplum's router, or FHIR_BASE_URL (needs Node)
+	CONTRACT=$(or $(CONTRACT),whole) $(BIN)/pytest -n0 tests/contract
 
 reliability: $(VENV)/.ready  ## kills, full disks, locks, stops under load: the whole figures
 	RELIABILITY=whole $(BIN)/pytest -n0 -s tests/reliability
