@@ -86,7 +86,7 @@ class People:
         subject: Resource,
         system: str,
         code: Any,
-        measure: Any,  # noqa: ANN401
+        measure: Any,
     ) -> Resource:
         low, high = (float(end) for end in measure.plausible[measure.unit])
         middle, spread = low + (high - low) * 0.12, (high - low) * 0.07
@@ -111,7 +111,7 @@ def _day(draw: random.Random) -> datetime.date:
     return TODAY - datetime.timedelta(days=back)
 
 
-def _condition(draw: random.Random, id_: str, subject: Resource, system: str, code: Any) -> Resource:  # noqa: ANN401
+def _condition(draw: random.Random, id_: str, subject: Resource, system: str, code: Any) -> Resource:
     made: Resource = {
         "resourceType": "Condition",
         "id": id_,
@@ -125,7 +125,7 @@ def _condition(draw: random.Random, id_: str, subject: Resource, system: str, co
     return made
 
 
-def _order(draw: random.Random, id_: str, subject: Resource, system: str, code: Any) -> Resource:  # noqa: ANN401
+def _order(draw: random.Random, id_: str, subject: Resource, system: str, code: Any) -> Resource:
     return {
         "resourceType": "MedicationRequest",
         "id": id_,

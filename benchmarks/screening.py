@@ -115,7 +115,7 @@ def _loaded() -> tuple[Any, float]:
     return catalog, time.perf_counter() - began
 
 
-def _subjects(catalog: Any) -> dict[str, Subject]:  # noqa: ANN401 (its module is imported late, see main)
+def _subjects(catalog: Any) -> dict[str, Subject]:
     """Give what is timed: the floor, then each stage together with all before it."""
     import orjson  # noqa: PLC0415 (see main)
 
