@@ -37,9 +37,9 @@ def told(number: Count, smallest: int) -> str:
     """Write a count.
 
     >>> told(None, 5), told(1205, 5)
-    ('<5', '1 205')
+    ('<5', '1\\xa0205')
     """
-    return f"<{smallest}" if number is None else f"{number:,}".replace(",", " ")
+    return f"<{smallest}" if number is None else f"{number:,}".replace(",", "\u00a0")
 
 
 def _overview(said: Report) -> Html:

@@ -43,6 +43,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert screened(folder / name, folder / f"{name}-local", "--processes", "1")[0] == 3
         wanted.append(asked(str(folder / name), str(folder / f"{name}-named")))
         wanted.append(asked((folder / name).as_uri(), (folder / f"{name}-fetched").as_uri()))
+    wanted.append(asked(str(folder / "facts"), str(folder / "facts-named"), ("findings",)))
+    kept = screened(folder / "crowd", folder / "kept", "--processes", "1", "--keep-facts", str(folder / "facts"))
+    assert kept[0] == 3, kept
     begun = folder / "begun" / ".screening"
     begun.mkdir(parents=True)
     (begun / "run.json").write_text("{}")
@@ -52,7 +55,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         asked(str(folder / "crowd"), str(folder / "begun")),
     ]
     codes, said = by_spark([*wanted, *refused])
-    assert codes == [3] * len(wanted) + [2, 1, 1], said
+    assert codes == [3] * (len(wanted) - 1) + [0, 2, 1, 1], said
     (folder / "said.json").write_text(json.dumps(said))
     return folder
 
@@ -111,6 +114,11 @@ def test_results_are_of_many_tasks_and_their_names_keep_the_order_of_files(runs:
     ours = [line for name in bundled for line in (folder / name).read_bytes().splitlines(keepends=True)]
     assert ours == alone[: len(ours)]
     assert (runs / "crowd-named" / "verdicts.csv" / "part-00000000-000000000000000.csv").is_file()
+
+
+def test_kept_facts_answer_as_their_resources_did(runs: Path) -> None:
+    alone = lines_of(runs / "crowd-local" / "findings.ndjson")
+    assert sorted(lines_of(runs / "facts-named" / "findings.ndjson")) == sorted(alone)
 
 
 def test_nothing_is_left_but_results(runs: Path) -> None:
