@@ -34,10 +34,10 @@ def page(said: Report, catalog: Catalog) -> str:
 
 
 def told(number: Count, smallest: int) -> str:
-    """Write a count.
+    r"""Write a count.
 
     >>> told(None, 5), told(1205, 5)
-    ('<5', '1\\xa0205')
+    ('<5', '1\xa0205')
     """
     return f"<{smallest}" if number is None else f"{number:,}".replace(",", "\u00a0")
 
