@@ -26,6 +26,7 @@ from adapter.population.decisions import (
 from adapter.population.verdicts import ORDER, fold
 from adapter.screen import PatientScreening, screen_bundle
 
+pytestmark = pytest.mark.xdist_group("columns")  # what they share is made once
 Group = tuple[Decided, list[PatientScreening]]
 
 

@@ -23,6 +23,7 @@ from adapter.population.figures import ASKABLE, Stand, count, stand
 from adapter.population.what_if import curves, held, near_misses
 from adapter.screen import PatientScreening, screen_bundle
 
+pytestmark = pytest.mark.xdist_group("figures")  # what they share is made once
 EXACT = Disclosure(1)
 SAMPLES = Path(__file__).parents[2] / "sample_bundles"
 MOMENT = parse_as_of("2026-11-01T00:00:00Z")

@@ -20,6 +20,7 @@ from adapter.population.report import Report, report, write_report
 from adapter.population.report_page import page, told
 from adapter.screen import read_records, screen_bundle
 
+pytestmark = pytest.mark.xdist_group("report")  # what they share is made once
 SAMPLES = Path(__file__).parents[2] / "sample_bundles"
 MOMENT = parse_as_of("2026-11-01T00:00:00Z")
 COUNTS = {

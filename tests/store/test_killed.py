@@ -15,7 +15,7 @@ from store.kept import now, received, reply
 from adapter.store.ledger import Replayed, Store, verify_audit
 from adapter.store.tables import outbox, receipt
 
-KILLS = 30
+KILLS = 30 if os.environ.get("RELIABILITY") == "whole" else 8
 HERE = Path(__file__).parent
 
 
@@ -38,7 +38,7 @@ def _run_and_kill(url: str, start: int, after_s: float) -> tuple[list[str], floa
     return lines[:-1], ready_s
 
 
-def test_thirty_kills_lose_nothing_acknowledged_and_double_nothing(url: str) -> None:
+def test_kills_lose_nothing_acknowledged_and_double_nothing(url: str) -> None:
     draw = random.Random(4)  # noqa: S311 (no secrecy)
     acknowledged: list[str] = []
     slowest_s, reopened_s = 0.0, 0.0
