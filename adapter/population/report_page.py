@@ -1,7 +1,5 @@
 """The report as one page: no other file, no network; light and dark, on paper, by keyboard and screen reader."""
 
-import base64
-import hashlib
 from pathlib import Path
 
 from adapter.catalog.catalog import Catalog
@@ -11,9 +9,10 @@ from adapter.population.disclosure import Count
 from adapter.population.figures import CriterionCounts
 from adapter.population.report import Report, TrialReport
 from adapter.population.what_if import Curve
+from adapter.rendering.document import document
 from adapter.rendering.markup import Html, element, fold, joined, listing, table, terms
 
-_STYLES = (Path(__file__).parents[1] / "rendering" / "page.css", Path(__file__).with_name("report.css"))
+STYLE = Path(__file__).with_name("report.css")
 _ENDS = {"at_least": "at least", "more_than": "more than", "at_most": "at most", "less_than": "less than"}
 _MOST_MISSING, _MOST_HINDRANCES = 15, 30
 
@@ -30,7 +29,10 @@ def page(said: Report, catalog: Catalog) -> str:
         _data(said, titles),
         _reading(said),
     )
-    return _document(said, links, body)
+    made = f"Made by fhir-trial-adapter {said.adapter} from mappings {said.mappings}. It proposes, people enrol."
+    title = f"Screening of a population as of {said.as_of}"
+    header, footer = element("h1", "Screening of a population"), element("p", made)
+    return document(title, header, links, body, footer, STYLE)
 
 
 def told(number: Count, smallest: int) -> str:
@@ -169,32 +171,3 @@ def _reading(said: Report) -> Html:
 def _short(text: str) -> str:
     longest = 90
     return text if len(text) <= longest else f"{text[:longest].rsplit(' ', 1)[0]} ..."
-
-
-def _document(said: Report, links: list[Html], body: Html) -> str:
-    style = "\n".join(path.read_text(encoding="utf-8") for path in _STYLES)
-    allowed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{allowed}'; base-uri 'none'; form-action 'none'"
-    made = f"Made by fhir-trial-adapter {said.adapter} from mappings {said.mappings}. It proposes, people enrol."
-    document = element(
-        "html",
-        element(
-            "head",
-            element("meta", charset="utf-8"),
-            element("meta", http_equiv="Content-Security-Policy", content=policy),
-            element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-            element("meta", name="color-scheme", content="light dark"),
-            element("title", f"Screening of a population as of {said.as_of}"),
-            element("style", Html(style)),
-        ),
-        element(
-            "body",
-            element("a", "Skip to the content", href="#content", class_="skip"),
-            element("header", element("h1", "Screening of a population")),
-            element("nav", listing(list(links)), aria_label="On this page"),
-            element("main", body, id="content"),
-            element("footer", element("p", made)),
-        ),
-        lang="en",
-    )
-    return f"<!DOCTYPE html>\n{document}\n"

@@ -1,8 +1,6 @@
 """A worklist as CSV, as a spreadsheet, or as a page."""
 
-import base64
 import csv
-import hashlib
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +9,9 @@ from typing import IO
 from adapter import __version__
 from adapter.errors import AdapterError, Category
 from adapter.outputs import Folder
+from adapter.population.report_page import STYLE
 from adapter.population.worklist import Row
+from adapter.rendering.document import document
 from adapter.rendering.markup import Html, element, joined, listing, table
 
 HEAD = (
@@ -26,7 +26,6 @@ HEAD = (
     "why",
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_STYLES = (Path(__file__).parents[1] / "rendering" / "page.css", Path(__file__).with_name("report.css"))
 _WIDTHS = (14, 24, 9, 18, 8, 70, 40, 40, 60)
 
 
@@ -116,34 +115,11 @@ def _html(rows: Sequence[Row], stream: IO[bytes], as_of: str, left_out: int) -> 
         parts.append(element("p", "Nobody is a candidate or potential candidate.", class_="none"))
     if left_out:
         parts.append(element("p", f"{left_out} more rows are not in this list.", class_="warning"))
-    style = "\n".join(path.read_text(encoding="utf-8") for path in _STYLES)
-    allowed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{allowed}'; base-uri 'none'; form-action 'none'"
-    links = listing([element("a", trial, href=f"#{trial}") for trial in trials])
-    page = element(
-        "html",
-        element(
-            "head",
-            element("meta", charset="utf-8"),
-            element("meta", http_equiv="Content-Security-Policy", content=policy),
-            element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-            element("meta", name="color-scheme", content="light dark"),
-            element("title", f"Worklist as of {as_of}"),
-            element("style", Html(style)),
-        ),
-        element(
-            "body",
-            element("a", "Skip to the content", href="#content", class_="skip"),
-            element(
-                "header", element("h1", "Worklist"), element("p", f"As of {as_of}. It names patients: keep it so.")
-            ),
-            element("nav", links, aria_label="On this page"),
-            element("main", *parts, id="content"),
-            element("footer", element("p", f"Made by fhir-trial-adapter {__version__}. It proposes, people enrol.")),
-        ),
-        lang="en",
-    )
-    stream.write(f"<!DOCTYPE html>\n{page}\n".encode())
+    title = f"Worklist as of {as_of}"
+    header = joined(element("h1", "Worklist"), element("p", f"As of {as_of}. It names patients: keep it so."))
+    footer = element("p", f"Made by fhir-trial-adapter {__version__}. It proposes, people enrol.")
+    links = [element("a", trial, href=f"#{trial}") for trial in trials]
+    stream.write(document(title, header, links, joined(*parts), footer, STYLE).encode())
 
 
 def _section(trial: str, rows: Sequence[Row]) -> Html:

@@ -1,7 +1,5 @@
 """Trials as pages that people read: one file each, of no other file and no network, and an index over all."""
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,13 +13,13 @@ from adapter.emission.names import IS_ELIGIBLE, MEETS_EXCLUSION, MEETS_INCLUSION
 from adapter.outputs import Folder
 from adapter.rendering import page_report as report
 from adapter.rendering import page_source as source
+from adapter.rendering.document import document
 from adapter.rendering.markup import Html, element, fold, joined, listing, table, terms
 from adapter.rendering.page_atoms import GRADES, criterion_section, shown_atoms
 from adapter.rendering.page_codes import Codes
 from adapter.rendering.wording import Words
 
 INDEX = "index.html"
-_STYLE = Path(__file__).with_name("page.css")
 _OVERALL = (MEETS_INCLUSION, MEETS_EXCLUSION, IS_ELIGIBLE)
 _LIMIT = "This is not medical advice and not a protocol: it proposes, people enrol."
 _NOTHING: Mapping[str, str] = {}
@@ -188,32 +186,7 @@ def _reading(used: set[Reason]) -> Html:
 def _document(
     title: str, head: Html, links: list[Html], body: Html, catalog: Catalog, copyright_: str | None, *, has_index: bool
 ) -> str:
-    style = _STYLE.read_text(encoding="utf-8")
-    allowed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{allowed}'; base-uri 'none'; form-action 'none'"
     made = f"Made by fhir-trial-adapter {__version__} from mappings {catalog.mappings.version}. {_LIMIT}"
     top = joined(element("a", "All trials", href=INDEX, class_="up") if has_index else "", head)
-    nav = element("nav", listing(list(links)), aria_label="On this page") if links else Html()
     footer = joined(element("p", made), element("p", copyright_) if copyright_ else "")
-    page = element(
-        "html",
-        element(
-            "head",
-            element("meta", charset="utf-8"),
-            element("meta", http_equiv="Content-Security-Policy", content=policy),
-            element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-            element("meta", name="color-scheme", content="light dark"),
-            element("title", title),
-            element("style", Html(style)),
-        ),
-        element(
-            "body",
-            element("a", "Skip to the content", href="#content", class_="skip"),
-            element("header", top),
-            nav,
-            element("main", body, id="content"),
-            element("footer", footer),
-        ),
-        lang="en",
-    )
-    return f"<!DOCTYPE html>\n{page}\n"
+    return document(title, top, links, body, footer)

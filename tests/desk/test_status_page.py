@@ -29,22 +29,6 @@ from adapter.store.ledger import AuditRow, Delivery, Receipt, Reply, Store
 HOUR = datetime.timedelta(hours=1)
 
 
-@pytest.fixture(scope="module")
-def catalog() -> Catalog:
-    return adapter.load_catalog()
-
-
-@pytest.fixture(scope="module")
-def portal() -> Iterator[anyio.from_thread.BlockingPortal]:
-    with anyio.from_thread.start_blocking_portal() as started:
-        yield started
-
-
-@pytest.fixture
-def service(catalog: Catalog, portal: anyio.from_thread.BlockingPortal) -> Asked:
-    return Asked(catalog, portal)
-
-
 class Page(html.parser.HTMLParser):
     """A page as a reader without style has it: its texts, its tables by caption, its tags."""
 

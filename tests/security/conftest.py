@@ -3,35 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-import anyio.from_thread
 import httpx
 import pytest
-from service.conftest import Asked, Make
+from service.conftest import catalog, make, portal, service  # noqa: F401 (fixtures)
 from service.served import Served, served
-
-import adapter
-from adapter.catalog.catalog import Catalog
-
-
-@pytest.fixture(scope="session")
-def catalog() -> Catalog:
-    return adapter.load_catalog()
-
-
-@pytest.fixture(scope="session")
-def portal() -> Iterator[anyio.from_thread.BlockingPortal]:
-    with anyio.from_thread.start_blocking_portal() as started:
-        yield started
-
-
-@pytest.fixture
-def service(catalog: Catalog, portal: anyio.from_thread.BlockingPortal) -> Asked:
-    return Asked(catalog, portal)
-
-
-@pytest.fixture
-def make(catalog: Catalog, portal: anyio.from_thread.BlockingPortal) -> Make:
-    return lambda **settings: Asked(catalog, portal, **settings)
 
 
 @pytest.fixture(scope="module")
