@@ -158,6 +158,8 @@ class Audited:
 
     async def _note(self, scope: Scope, message: Message) -> None:
         state, status = scope["state"], message["status"]
+        if state.get("operation") == "health":
+            return  # asked every few seconds, of nobody; a probe must not wait for the database that it asks about
         if status >= _REFUSED:
             await self._refused(state, status, _peer(scope))
             return

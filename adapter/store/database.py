@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from adapter.errors import AdapterError, Category
@@ -20,6 +20,10 @@ _WAL_BYTES = 32 * 1024 * 1024
 """What is left of SQLite's write-ahead log once all of it stands in the file."""
 _LOCK = 7417190463
 """Any number, the same for all replicas: who migrates."""
+
+
+class LockedError(SQLAlchemyError):
+    """Somebody else has been writing all the while; who waited so long need not try again at once."""
 
 
 def open_engine(url: str) -> Engine:
@@ -129,12 +133,11 @@ def _begin_writing(connection: Connection) -> None:
                 raw.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                    break
+                    raise OperationalError("BEGIN IMMEDIATE", None, error) from None
             else:
                 return
             time.sleep(_LOOK_S)
-        # For the error as SQLAlchemy has it.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        raise LockedError
     finally:
         raw.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
 

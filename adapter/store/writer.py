@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from adapter.errors import AdapterError, Category
 from adapter.store.chain import Chain
+from adapter.store.database import LockedError
 from adapter.store.prepared import Prepared
 from adapter.store.tables import outbox
 
@@ -120,6 +121,8 @@ class Writer:
         try:
             try:
                 told = self._whole(batch)
+            except LockedError:
+                raise
             except Exception:  # noqa: BLE001 (whose it is shows when each is done alone)
                 told = self._each(batch)
         except Exception as error:  # noqa: BLE001 (nobody may wait for ever)

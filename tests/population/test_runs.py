@@ -1,5 +1,6 @@
 """A population in parts: the same to the byte however it is shared out, and however often it was ended on its way."""
 
+import contextlib
 import json
 import os
 import random
@@ -117,7 +118,8 @@ def test_killed_at_any_moment_and_resumed_it_gives_the_same(crowd: Path, alone: 
             if last:
                 process.wait()
             else:
-                time.sleep(moments.uniform(0.5, 3 if resumed else 6))
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(moments.uniform(0.5, 1.5 if resumed else 3))
                 process.kill()
                 process.wait()
                 killed += process.returncode == -signal.SIGKILL
