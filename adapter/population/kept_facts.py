@@ -29,6 +29,8 @@ from adapter.errors import AdapterError, Category
 
 FORM = 1
 """Of the files' layout; another one is refused."""
+PATIENT_FILES, FACT_FILES, DECIDED_FILES = "patients.parquet", "facts.parquet", "decided.parquet"
+"""The folders of kept facts."""
 _T = TypeVar("_T")
 _Coded = TypeVar("_Coded", Condition, Medication, Procedure, Encounter)
 _Places = dict[str, tuple[int, ...]]
@@ -303,6 +305,18 @@ def read_patients(path: Path) -> Iterator[tuple[str, Facts]]:
             for patient, facts in zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True):
                 yield patient, unpack(facts)
     except (OSError, pa.ArrowException, msgspec.DecodeError):
+        said = f"the kept facts of {path.name} cannot be read; keep them again"
+        raise AdapterError.of(Category.MALFORMED, "kept-facts", said) from None
+
+
+def count_patients(path: Path) -> int:
+    """Say how many patients a file of kept facts has; raises AdapterError where it cannot be read."""
+    import pyarrow as pa  # noqa: PLC0415 (an extra of the installation)
+    import pyarrow.parquet as pq  # noqa: PLC0415 (the same)
+
+    try:
+        return int(pq.ParquetFile(path).metadata.num_rows)
+    except (OSError, pa.ArrowException):
         said = f"the kept facts of {path.name} cannot be read; keep them again"
         raise AdapterError.of(Category.MALFORMED, "kept-facts", said) from None
 

@@ -13,15 +13,23 @@ from adapter.outputs import Folder, unwritable
 from adapter.population.decisions import Decided, between, write
 from adapter.population.disclosure import Disclosure
 from adapter.population.keeping import DECIDED, PATIENTS, TALLY, WORKLIST, before_of, decided_in, patients_in, tally_in
-from adapter.population.kept_facts import FORM, Manifest, rows, unpack, write_facts, write_patients
+from adapter.population.kept_facts import (
+    DECIDED_FILES,
+    FACT_FILES,
+    FORM,
+    PATIENT_FILES,
+    Manifest,
+    rows,
+    unpack,
+    write_facts,
+    write_patients,
+)
 from adapter.population.report import report, write_report
 from adapter.population.screened import Screener
 from adapter.population.worklist import Row, gone, ordered, rank
 from adapter.population.worklist_files import write_worklist, writer_of
 
 MANIFEST = "facts.json"
-PATIENT_FILES, FACT_FILES, DECIDED_FILES = "patients.parquet", "facts.parquet", "decided.parquet"
-"""The folders of kept facts."""
 _IN_A_FILE = 5000
 """Patients: few enough to be one process's work, many enough for columns to be worth it."""
 MOST_ROWS = 2000

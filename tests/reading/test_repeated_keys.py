@@ -1,9 +1,14 @@
 """A key that stands twice in one JSON object: which value is meant nobody knows, so nothing rests on it."""
 
 import json
+from typing import NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from reading.chart import AGE, answered, bundle, codes, newer, older, patient, word
+
+from adapter.fhir.duplicates import has_repeated_key
 
 
 def _twice(resource: dict[str, object], key: str, value: object) -> bytes:
@@ -43,3 +48,52 @@ def test_a_bundle_with_two_lists_of_entries_is_refused() -> None:
 def test_a_patient_with_a_key_twice_has_no_age() -> None:
     document = json.dumps(bundle(patient())).replace('"birthDate"', '"birthDate": "1990-01-01", "birthDate"')
     assert word(document.encode(), AGE) == "unknown"
+
+
+class Text(NamedTuple):
+    """JSON as somebody wrote it, and whether an object in it has a key twice."""
+
+    text: str
+    is_twice: bool
+
+
+KEYS = {'"a"': "a", '"\\u0061"': "a", '"b"': "b", '"/"': "/", '"\\/"': "/", '"é"': "é", '"\\u00e9"': "é", '""': ""}
+"""Ways to write a key, and the key."""
+WORDS = (
+    *KEYS,
+    "1",
+    "-0",
+    "1.50",
+    "1e5",
+    "1E-400",
+    "18446744073709551616",
+    "true",
+    "null",
+    '"\\n\\u0000\\ud83d\\ude00"',
+)
+BLANKS = st.sampled_from(("", "", "", " ", "\n\t"))
+
+
+def _object(pairs: list[tuple[str, Text]], blank: str) -> Text:
+    names = [KEYS[name] for name, _ in pairs]
+    text = ",".join(f"{blank}{name}:{blank}{value.text}" for name, value in pairs)
+    return Text("{" + text + "}", len(set(names)) < len(names) or any(value.is_twice for _, value in pairs))
+
+
+def _list(items: list[Text], blank: str) -> Text:
+    return Text(f"[{blank}{','.join(each.text for each in items)}]", any(each.is_twice for each in items))
+
+
+TEXTS = st.recursive(
+    st.sampled_from(WORDS).map(lambda word: Text(word, is_twice=False)),
+    lambda inner: (
+        st.builds(_object, st.lists(st.tuples(st.sampled_from(tuple(KEYS)), inner), max_size=4), BLANKS)
+        | st.builds(_list, st.lists(inner, max_size=4), BLANKS)
+    ),
+    max_leaves=12,
+)
+
+
+@given(TEXTS)
+def test_a_key_is_found_twice_exactly_where_it_stands_twice(written: Text) -> None:
+    assert has_repeated_key(written.text.encode()) is written.is_twice

@@ -1,0 +1,91 @@
+"""Verdicts of kept facts, from what was decided when they were kept: only questions that are new are judged.
+
+A decision is taken over where nothing that it depends on has changed (``decisions.key_of``): the question, the instant,
+the mappings, the adapter.  Facts are read only where a criterion is new, and then judged as ever.
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from adapter.eligibility.decide import screen
+from adapter.eligibility.kinds.human import SameAs
+from adapter.eligibility.trial import Trial
+from adapter.eligibility.truth import Truth
+from adapter.population.decisions import Bytes, Decided, key_of, packed, read
+from adapter.population.kept_facts import DECIDED_FILES, count_patients, read_patients
+from adapter.population.screened import Screener
+from adapter.population.verdicts import ORDER, Folded, fold
+
+
+def verdict_rows(patients: Path, screener: Screener) -> tuple[bytes, int] | None:
+    """Give the rows of ``verdicts.csv`` for one file of kept patients, and how many patients it has.
+
+    None where nothing was decided that can be taken over: another instant, another version, no such file.  Raises
+    AdapterError where the kept facts cannot be read.
+    """
+    path = patients.parent.parent / DECIDED_FILES / patients.name
+    if not path.is_file():
+        return None
+    version = screener.versions()
+    keys = {
+        atom.id: key_of(trial, atom, screener.as_of, version["mappings"], version["adapter"])
+        for trial in screener.trials
+        for criterion in trial.criteria
+        for atom in criterion.atoms
+    }
+    decided = read(path, keys)
+    if not decided.atoms or len(decided) != count_patients(patients):
+        return None
+    new = tuple(found for trial in screener.trials if (found := _only_new(trial, decided)) is not None)
+    if new:
+        decided = _with_answers(decided, new, patients, screener)
+    rows = io.StringIO(newline="")
+    writer = csv.writer(rows)
+    columns = [_columns(trial, fold(trial, decided), decided) for trial in screener.trials]
+    for of_patient in zip(*columns, strict=True):
+        writer.writerows(of_patient)
+    return rows.getvalue().encode(), len(decided)
+
+
+def _only_new(trial: Trial, decided: Decided) -> Trial | None:
+    """Give a trial of the criteria that must be judged, and those that they refer to; None where there is none."""
+    names = {each.id for each in trial.criteria if any(atom.id not in decided.atoms for atom in each.atoms)}
+    if not names:
+        return None
+    by_name = {each.id: each for each in trial.criteria}
+    waiting = list(names)
+    while waiting:
+        for atom in by_name[waiting.pop()].atoms:
+            if isinstance(atom.kind, SameAs) and atom.kind.criterion not in names:
+                names.add(atom.kind.criterion)
+                waiting.append(atom.kind.criterion)
+    criteria = tuple(each for each in trial.criteria if each.id in names)
+    return msgspec.structs.replace(trial, criteria=criteria, contradictions=())
+
+
+def _with_answers(decided: Decided, new: Sequence[Trial], patients: Path, screener: Screener) -> Decided:
+    """Judge what is new of every patient, and give the columns with it."""
+    lasts = screener.catalog.attestation_lasts
+    answers: dict[str, bytearray] = {}
+    for _, facts in read_patients(patients):
+        for screening in screen(tuple(new), facts, screener.as_of, screener.catalog.rules, attestation_lasts=lasts):
+            for name, finding in screening.by_atom.items():
+                answers.setdefault(name, bytearray()).append(packed(finding.judgement))
+    made: dict[str, Bytes] = {name: np.frombuffer(bytes(column), np.uint8) for name, column in answers.items()}
+    return msgspec.structs.replace(decided, atoms={**decided.atoms, **made})
+
+
+def _columns(trial: Trial, folded: Folded, decided: Decided) -> "zip[tuple[Any, ...]]":
+    """Give a row for each patient: who, which trial, the verdict, why beyond criteria, and the criteria counted."""
+    favours = np.stack(list(folded.favours.values())) if folded.favours else np.zeros((0, len(decided)), np.uint8)
+    counts = [(favours == truth.value).sum(axis=0).tolist() for truth in (Truth.MET, Truth.NOT_MET, Truth.UNKNOWN)]
+    words = [ORDER[number].value for number in folded.verdicts.tolist()]
+    dead = decided.person["deceased"] == Truth.MET.value
+    reasons = np.where(dead, "DECEASED", "").tolist()
+    return zip(decided.patients, [trial.key] * len(decided), words, reasons, *counts, strict=True)
