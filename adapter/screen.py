@@ -1,6 +1,6 @@
 """The use cases: screen the patients of one document, from bytes to findings."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 import msgspec
@@ -8,6 +8,7 @@ import msgspec
 from adapter.catalog.catalog import Catalog
 from adapter.eligibility.decide import Screening, screen
 from adapter.eligibility.facts import Facts, Source
+from adapter.eligibility.finding import Judgement
 from adapter.eligibility.trial import Trial
 from adapter.eligibility.truth import Truth
 from adapter.eligibility.values import AsOf
@@ -33,6 +34,10 @@ class PatientScreening(msgspec.Struct, frozen=True):
     screenings: tuple[Screening, ...]
     record: PatientRecord | None = None
     """The resources that the facts were found in; None where they come from elsewhere."""
+
+    def judgements(self) -> Iterator[Judgement]:
+        """Give every judgement that the answers are made of."""
+        return (finding.judgement for screening in self.screenings for finding in screening.findings)
 
 
 class DocumentScreening(msgspec.Struct, frozen=True):
@@ -67,18 +72,25 @@ def screen_bundle(
     Raises AdapterError when the bytes hold nothing that can be screened; a bad entry is an issue, and what depends
     on it is unknown.
     """
-    records, issues = read_records(data)
     chosen = catalog.trials if trials is None else trials
+    return answer_bundle(data, lambda record: screen_record(record, catalog, chosen, as_of), thorough=thorough)
+
+
+def answer_bundle(
+    data: bytes, answer: Callable[[PatientRecord], PatientScreening], *, thorough: bool = False
+) -> DocumentScreening:
+    """Answer for every patient of a document, and again without what can be read in two ways; raises AdapterError."""
+    records, issues = read_records(data)
     original = Original(data)
     patients = []
     for record in records:
-        patient = screen_record(record, catalog, chosen, as_of)
+        patient = answer(record)
         while ambiguous := _ambiguous(record, patient, original, thorough=thorough):
             for entered in ambiguous:
                 said = "a key stands twice in this resource: nothing rests on it, since either can be meant"
                 issues.append(Issue(Severity.WARNING, "repeated-key", said, entered.expression))
                 entered.unreadable += (WHOLE,)
-            patient = screen_record(record, catalog, chosen, as_of)
+            patient = answer(record)
         patients.append(patient)
     return DocumentScreening(tuple(patients), tuple(issues))
 
@@ -102,10 +114,9 @@ def _ambiguous(
     facts = patient.facts
     used = {
         evidence.source
-        for screening in patient.screenings
-        for finding in screening.findings
-        if finding.judgement.truth is not Truth.UNKNOWN
-        for evidence in finding.judgement.evidence
+        for judgement in patient.judgements()
+        if judgement.truth is not Truth.UNKNOWN
+        for evidence in judgement.evidence
     }
     used.update(fact.source for fact in _few(facts))
     if thorough:

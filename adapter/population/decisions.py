@@ -124,17 +124,7 @@ class Gathering:
         self._rows.extend([packed(found[name].judgement) for name in self._atoms])
         for name, kind in self._numeric.items():
             self._numbers[name].append(_compared(kind, found[name].judgement))
-        case = Case(facts, self._as_of, self._rules)
-        sex = case.sex
-        male = Truth.UNKNOWN if sex is Sex.UNKNOWN else Truth.MET if sex is Sex.MALE else Truth.NOT_MET
-        self._person.extend(
-            (
-                _as_truth(case.deceased),
-                _as_truth(facts.person.death_unclear),
-                male.value,
-                case.childbearing().value,
-            )
-        )
+        self._person.extend(person_row(Case(facts, self._as_of, self._rules)))
 
     def columns(self) -> Decided:
         """Give what was collected, and begin anew."""
@@ -151,6 +141,14 @@ class Gathering:
         self._patients, self._rows, self._person = [], bytearray(), bytearray()
         self._numbers = {name: [] for name in self._numeric}
         return decided
+
+
+def person_row(case: Case) -> bytes:
+    """Give what is true of the person: a byte for each of ``PERSON``, numbered as ``Truth`` is."""
+    sex = case.sex
+    male = Truth.UNKNOWN if sex is Sex.UNKNOWN else Truth.MET if sex is Sex.MALE else Truth.NOT_MET
+    unclear = _as_truth(case.facts.person.death_unclear)
+    return bytes((_as_truth(case.deceased), unclear, male.value, case.childbearing().value))
 
 
 def _as_truth(said: bool) -> int:  # noqa: FBT001 (it is what is said)

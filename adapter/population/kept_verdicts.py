@@ -8,7 +8,6 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,11 +15,10 @@ import numpy as np
 from adapter.eligibility.decide import screen
 from adapter.eligibility.kinds.human import SameAs
 from adapter.eligibility.trial import Trial
-from adapter.eligibility.truth import Truth
 from adapter.population.decisions import Bytes, Decided, key_of, packed, read
 from adapter.population.kept_facts import DECIDED_FILES, count_patients, read_patients
 from adapter.population.screened import Screener
-from adapter.population.verdicts import ORDER, Folded, fold
+from adapter.population.verdicts import rows_of
 
 
 def verdict_rows(patients: Path, screener: Screener) -> tuple[bytes, int] | None:
@@ -47,8 +45,7 @@ def verdict_rows(patients: Path, screener: Screener) -> tuple[bytes, int] | None
         decided = _with_answers(decided, new, patients, screener)
     rows = io.StringIO(newline="")
     writer = csv.writer(rows)
-    columns = [_columns(trial, fold(trial, decided), decided) for trial in screener.trials]
-    for of_patient in zip(*columns, strict=True):
+    for of_patient in zip(*(rows_of(trial, decided) for trial in screener.trials), strict=True):
         writer.writerows(of_patient)
     return rows.getvalue().encode(), len(decided)
 
@@ -79,13 +76,3 @@ def _with_answers(decided: Decided, new: Sequence[Trial], patients: Path, screen
                 answers.setdefault(name, bytearray()).append(packed(finding.judgement))
     made: dict[str, Bytes] = {name: np.frombuffer(bytes(column), np.uint8) for name, column in answers.items()}
     return msgspec.structs.replace(decided, atoms={**decided.atoms, **made})
-
-
-def _columns(trial: Trial, folded: Folded, decided: Decided) -> "zip[tuple[Any, ...]]":
-    """Give a row for each patient: who, which trial, the verdict, why beyond criteria, and the criteria counted."""
-    favours = np.stack(list(folded.favours.values())) if folded.favours else np.zeros((0, len(decided)), np.uint8)
-    counts = [(favours == truth.value).sum(axis=0).tolist() for truth in (Truth.MET, Truth.NOT_MET, Truth.UNKNOWN)]
-    words = [ORDER[number].value for number in folded.verdicts.tolist()]
-    dead = decided.person["deceased"] == Truth.MET.value
-    reasons = np.where(dead, "DECEASED", "").tolist()
-    return zip(decided.patients, [trial.key] * len(decided), words, reasons, *counts, strict=True)

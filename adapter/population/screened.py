@@ -14,7 +14,7 @@ from adapter.fhir.dates import parse_as_of
 from adapter.fhir.subject import Publisher, ResultWriter
 from adapter.fhir.versions import FhirVersion
 from adapter.inputs import Named
-from adapter.screen import PatientScreening, screen_bundle
+from adapter.screen import DocumentScreening, PatientScreening, screen_bundle
 
 
 class Setup(msgspec.Struct, frozen=True):
@@ -73,13 +73,16 @@ class Screener:
     def screen(self, document: Named) -> Outcome:
         """Screen every patient of a document; whatever it holds, it costs no other document its answers."""
         try:
-            answered = screen_bundle(document.data, self.catalog, self.as_of, self.trials, thorough=self.setup.thorough)
+            answered = self._answered(document.data)
         except AdapterError as error:
             return Outcome(set_aside=(*document.issues, *map(document.placed, error.issues)))
         except Exception as error:  # noqa: BLE001 (a defect of ours costs no other patient the answer)
             said = f"this could not be screened, through a defect of the adapter ({type(error).__name__})"
             return Outcome(set_aside=(document.placed(Issue(Severity.ERROR, "defect", said)),))
         return Outcome(answered.patients, (*document.issues, *map(document.placed, answered.issues)))
+
+    def _answered(self, data: bytes) -> DocumentScreening:
+        return screen_bundle(data, self.catalog, self.as_of, self.trials, thorough=self.setup.thorough)
 
     def judge(self, patient: str, facts: Facts) -> Outcome:
         """Screen a patient on facts that were kept."""

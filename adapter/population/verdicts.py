@@ -5,7 +5,8 @@ same of every patient is held by ``tests/population/test_verdicts.py``.
 """
 
 import enum
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterable, Mapping
 from typing import assert_never
 
 import msgspec
@@ -56,7 +57,8 @@ class Side(enum.Enum):
 
 def fold(trial: Trial, decided: Decided, truths: Mapping[str, Bytes] | None = None) -> Folded:
     """Fold the atoms of a trial into criteria and verdicts; ``truths`` stand in for those decided."""
-    held = {name: truths_of(column) for name, column in decided.atoms.items()} | dict(truths or {})
+    atoms = [atom.id for criterion in trial.criteria for atom in criterion.atoms]
+    held = {name: truths_of(decided.atoms[name]) for name in atoms} | dict(truths or {})
     criteria = {each.id: holds(each.logic, held, decided) for each in trial.criteria}
     favours = {each.id: _favour(each, criteria[each.id]) for each in trial.criteria}
     every = _least(list(favours.values()), len(decided))
@@ -71,6 +73,16 @@ def fold(trial: Trial, decided: Decided, truths: Mapping[str, Bytes] | None = No
     verdicts[every == _NOT_MET] = _NUMBER[Verdict.INELIGIBLE]
     verdicts[decided.person["deceased"] == _MET] = _NUMBER[Verdict.INELIGIBLE]
     return Folded(criteria, favours, verdicts)
+
+
+def rows_of(trial: Trial, decided: Decided) -> Iterable[tuple[str, str, str, str, int, int, int]]:
+    """Give a row of the verdict table for each patient: who, the trial, the verdict, why beyond criteria, counts."""
+    folded = fold(trial, decided)
+    favours = np.stack(list(folded.favours.values())) if folded.favours else np.zeros((0, len(decided)), np.uint8)
+    counts = [(favours == each).sum(axis=0).tolist() for each in (_MET, _NOT_MET, _UNKNOWN)]
+    words = [ORDER[number].value for number in folded.verdicts.tolist()]
+    reasons = np.where(decided.person["deceased"] == _MET, "DECEASED", "").tolist()
+    return zip(decided.patients, itertools.repeat(trial.key), words, reasons, *counts, strict=False)
 
 
 def holds(logic: Logic, truths: Mapping[str, Bytes], decided: Decided) -> Bytes:

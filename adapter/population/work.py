@@ -18,7 +18,7 @@ from adapter.population.bucket import STAND_IN, Buckets
 from adapter.population.lines import Numbered, lines_between, lines_of
 from adapter.population.parts import Part
 from adapter.population.screened import Outcome, Screener
-from adapter.population.sinks import Sink, VerdictSink, sinks_of
+from adapter.population.sinks import Sink, sinks_of
 from adapter.population.sorting import export_folder
 
 _MOST_LISTED = 1000
@@ -176,10 +176,13 @@ class Worker:
 
     def __init__(self, screener: Screener, exports: str, spool: str) -> None:
         """``exports`` holds the sorted exports, ``spool`` takes the results of each part."""
+        self._asks_for_verdicts_alone = screener.setup.formats == ("verdicts",)
+        self._sinks = sinks_of(screener.setup.formats, screener)
+        if self._asks_for_verdicts_alone:
+            screener, self._sinks = _folding(screener, self._sinks)
         self._screener = screener
         self._exports = Exports(exports, screener)
         self._folder = Path(spool)
-        self._sinks = sinks_of(screener.setup.formats, screener)
 
     def screen(self, part: Part, left_out: frozenset[int] = frozenset()) -> Done:
         """Screen a part; the documents of ``left_out`` ended a process before and are set aside.
@@ -203,7 +206,7 @@ class Worker:
 
     def _from_decisions(self, part: Part, streams: Sequence[tuple[Sink, IO[bytes]]]) -> Done | None:
         """Take verdicts over where facts were kept and nothing but verdicts is asked for; None where that cannot be."""
-        if part.kind != "facts" or any(type(sink) is not VerdictSink for sink, _ in streams):
+        if part.kind != "facts" or not self._asks_for_verdicts_alone:
             return None
         from adapter.population.kept_verdicts import verdict_rows  # noqa: PLC0415 (numpy, an extra)
 
@@ -218,6 +221,18 @@ class Worker:
         for _, stream in streams:
             stream.write(rows)
         return Done(part.number, patients=count)
+
+
+def _folding(screener: Screener, sinks: list[Sink]) -> tuple[Screener, list[Sink]]:
+    """Give what folds the verdicts of many patients at once, where numpy is installed and the trials allow it."""
+    try:
+        from adapter.population.weighing import WeighedVerdicts, Weigher, can_weigh  # noqa: PLC0415 (numpy, an extra)
+    except ImportError:
+        return screener, sinks
+    if not can_weigh(screener.trials):
+        return screener, sinks
+    weigher = Weigher(screener)
+    return weigher, [WeighedVerdicts(weigher)]
 
 
 def screen_part(

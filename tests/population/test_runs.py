@@ -54,6 +54,11 @@ def test_the_verdict_table_says_what_the_findings_say(alone: Path) -> None:
     assert rows == said
 
 
+def test_verdicts_alone_are_the_same_table(crowd: Path, alone: Path, tmp_path: Path) -> None:
+    assert screened(crowd, tmp_path, "--processes", "2", formats=("verdicts",))[0] == 3
+    assert (tmp_path / "verdicts.csv").read_bytes() == (alone / "verdicts.csv").read_bytes()
+
+
 def test_columns_say_what_the_lines_say(alone: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     table = parquet.read_table(alone / "findings.parquet").to_pylist()

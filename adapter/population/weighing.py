@@ -1,0 +1,163 @@
+"""Verdicts alone, for many trials: each question is answered once a patient, trials are folded for many at once.
+
+A trial's findings, one by one for each patient, are what takes the time where there are hundreds of trials; who asks
+for verdicts alone asks for none.  ``tests/population/test_weighing.py`` holds that both ways say the same.
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import IO
+
+import msgspec
+import numpy as np
+
+from adapter.eligibility.case import Case, nothing_on_record
+from adapter.eligibility.decide import screen
+from adapter.eligibility.facts import Facts
+from adapter.eligibility.finding import Judgement
+from adapter.eligibility.kinds import Judged, judge, reads
+from adapter.eligibility.kinds.human import SameAs
+from adapter.eligibility.trial import Trial
+from adapter.fhir.record import PatientRecord
+from adapter.population.decisions import PERSON, Bytes, Decided, packed, person_row, truths_of
+from adapter.population.screened import Outcome, Screener
+from adapter.population.sinks import VerdictSink
+from adapter.population.verdicts import holds, rows_of
+from adapter.screen import DocumentScreening, PatientScreening, answer_bundle
+
+_ROWS = 500_000
+"""How many rows of the table are held before they are written."""
+
+
+class Weighed(PatientScreening, frozen=True, kw_only=True):
+    """One patient's answers to every question of the trials; what each trial makes of them follows later."""
+
+    row: bytes
+    """A byte for each question."""
+    person: bytes
+    judged: tuple[Judgement, ...]
+    """What is on record and was judged."""
+
+    def judgements(self) -> "Sequence[Judgement]":  # type: ignore[override]  # what is iterated over is the same
+        """Give every judgement that rests on anything."""
+        return self.judged
+
+
+class _Question(msgspec.Struct, frozen=True):
+    kind: Judged
+    reads: frozenset[str] | None
+    silent: int
+    """The byte where nothing that it reads is on record."""
+
+
+def can_weigh(trials: Sequence[Trial]) -> bool:
+    """Whether verdicts of these trials follow from truths: a reason for "as another criterion" is not made here."""
+    return not any(
+        isinstance(atom.kind, SameAs) and any(atom.id in each.includes for each in trial.contradictions)
+        for trial in trials
+        for criterion in trial.criteria
+        for atom in criterion.atoms
+    )
+
+
+class Weigher(Screener):
+    """Answers every question of the trials once for each patient."""
+
+    def __init__(self, screener: Screener) -> None:
+        super().__init__(screener.setup, screener.catalog)
+        self.places: dict[int, int] = {}
+        """By identity of the question, which the catalog gives all trials alike: its place in a row."""
+        self._questions: list[_Question] = []
+        atoms = [atom for trial in self.trials for criterion in trial.criteria for atom in criterion.atoms]
+        self._atoms = frozenset(atom.id for atom in atoms)
+        for atom in atoms:
+            kind = atom.kind
+            if not isinstance(kind, SameAs) and id(kind) not in self.places:
+                self.places[id(kind)] = len(self._questions)
+                self._questions.append(_Question(kind, reads(kind), packed(judge(kind, nothing_on_record()))))
+
+    def _answered(self, data: bytes) -> DocumentScreening:
+        return answer_bundle(data, self._record, thorough=self.setup.thorough)
+
+    def _record(self, record: PatientRecord) -> PatientScreening:
+        return self._weighed(record.id, self.catalog.extractor.facts(record), record)
+
+    def judge(self, patient: str, facts: Facts) -> Outcome:
+        """Answer for a patient on facts that were kept."""
+        return Outcome((self._weighed(patient, facts, None),))
+
+    def _weighed(self, patient: str, facts: Facts, record: PatientRecord | None) -> PatientScreening:
+        catalog = self.catalog
+        if not self._atoms.isdisjoint(facts.attestations):  # an answer of a reviewer is to an atom, not to a question
+            lasts = catalog.attestation_lasts
+            screenings = screen(self.trials, facts, self.as_of, catalog.rules, attestation_lasts=lasts)
+            return PatientScreening(patient, facts, screenings, record)
+        case = Case(facts, self.as_of, catalog.rules)
+        on_record = case.names
+        row = bytearray()
+        judged = []
+        for question in self._questions:
+            if question.reads is not None and question.reads.isdisjoint(on_record):
+                row.append(question.silent)
+                continue
+            judgement = judge(question.kind, case)
+            judged.append(judgement)
+            row.append(packed(judgement))
+        return Weighed(patient, facts, (), record, row=bytes(row), person=person_row(case), judged=tuple(judged))
+
+
+class WeighedVerdicts(VerdictSink):
+    """CSV: the same rows in the same order, folded for many patients at once."""
+
+    def __init__(self, weigher: Weigher) -> None:
+        super().__init__(weigher)
+        self._trials = weigher.trials
+        self._places = weigher.places
+        self._most = max(1, _ROWS // max(1, len(self._trials)))
+        self._patients: list[str] = []
+        self._answers, self._persons = bytearray(), bytearray()
+
+    def write(self, patient: PatientScreening, stream: IO[bytes]) -> None:
+        """Hold one patient, or write who was screened trial by trial."""
+        if isinstance(patient, Weighed):
+            self._patients.append(patient.patient)
+            self._answers += patient.row
+            self._persons += patient.person
+            if len(self._patients) >= self._most:
+                self.end(stream)
+            return
+        self.end(stream)
+        super().write(patient, stream)
+
+    def end(self, stream: IO[bytes]) -> None:
+        """Write the rows of all who are held."""
+        count = len(self._patients)
+        if not count:
+            return
+        answers = np.frombuffer(bytes(self._answers), np.uint8).reshape(count, -1)
+        columns = np.ascontiguousarray(answers.T)
+        persons = np.frombuffer(bytes(self._persons), np.uint8).reshape(count, len(PERSON))
+        person = {name: np.ascontiguousarray(persons[:, place]) for place, name in enumerate(PERSON)}
+        patients = tuple(self._patients)
+        self._patients, self._answers, self._persons = [], bytearray(), bytearray()
+        tables = [rows_of(trial, self._decided(trial, columns, person, patients)) for trial in self._trials]
+        text = io.StringIO(newline="")
+        rows = csv.writer(text)
+        for of_patient in zip(*tables, strict=True):
+            rows.writerows(of_patient)
+        stream.write(text.getvalue().encode())
+
+    def _decided(self, trial: Trial, columns: Bytes, person: dict[str, Bytes], patients: tuple[str, ...]) -> Decided:
+        """Give one trial's columns; "as another criterion" is what that one, which stands before it, comes to."""
+        atoms: dict[str, Bytes] = {}
+        decided = Decided(patients, person, atoms, {}, {})
+        logic = {each.id: each.logic for each in trial.criteria}
+        for criterion in trial.criteria:
+            for atom in criterion.atoms:
+                if isinstance(atom.kind, SameAs):
+                    truths = {name: truths_of(column) for name, column in atoms.items()}
+                    atoms[atom.id] = holds(logic[atom.kind.criterion], truths, decided)
+                else:
+                    atoms[atom.id] = columns[self._places[id(atom.kind)]]
+        return decided
