@@ -11,6 +11,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import re
 import resource
 import shutil
 import statistics
@@ -154,7 +155,7 @@ def _by_trials(folder: Path, options: argparse.Namespace) -> Iterator[Row]:
             text = source.read_text(encoding="utf-8")
             key = text.split("key:", 1)[1].split("\n", 1)[0].strip().strip("\"'")
             copy = f"{key}X{place_ // len(sources)}" if place_ >= len(sources) else key
-            (trials / f"{copy}.yaml").write_text(text.replace(key, copy), encoding="utf-8")
+            (trials / f"{copy}.yaml").write_text(_other_limits(text.replace(key, copy), place_), encoding="utf-8")
         asked = ["--trials", str(trials), "--format", "verdicts", "--processes", "1", "--quiet"]
         empty = place / "one.ndjson"
         if not empty.exists():
@@ -172,6 +173,11 @@ def _by_trials(folder: Path, options: argparse.Namespace) -> Iterator[Row]:
             "peak MB": 0.0,
         }
     shutil.rmtree(place)
+
+
+def _other_limits(text: str, number: int) -> str:
+    """Give every copy of a trial limits of its own, so that no other trial asks the same of a number."""
+    return re.sub(r"(judge:.*at_(?:least|most): \d+)(?=[,}])", rf"\g<1>.{number:04}1", text) if number else text
 
 
 def _screen(place: Path, what: str, asked: list[str]) -> tuple[float, float]:

@@ -40,7 +40,7 @@ def nothing_on_record() -> "Case":
 class Case:
     """A patient's facts and the instant of the question; what is computed once is kept for all trials."""
 
-    __slots__ = ("_fertile", "_kept", "_named", "_names", "as_of", "facts", "rules")
+    __slots__ = ("_ages", "_fertile", "_kept", "_named", "_names", "as_of", "facts", "rules")
 
     def __init__(self, facts: Facts, as_of: AsOf, rules: Rules) -> None:
         self.facts = facts
@@ -48,6 +48,7 @@ class Case:
         self.rules = rules
         self._kept: dict[int, object] = {}
         self._named: dict[Hashable, object] = {}
+        self._ages: dict[int, tuple[int, int] | None] = {}
         self._fertile: Truth | None = None
         self._names: frozenset[str] | None = None
 
@@ -80,10 +81,15 @@ class Case:
 
     def age(self, day: int | None = None) -> tuple[int, int] | None:
         """Give the lowest and highest completed years the patient can have on ``day``; None where nothing is known."""
+        on = self.as_of.day if day is None else day
+        if on not in self._ages:
+            self._ages[on] = self._age(on)
+        return self._ages[on]
+
+    def _age(self, on: int) -> tuple[int, int] | None:
         birth = self.facts.person.birth
         if birth is None or birth.first > self.as_of.day:
             return None
-        on = self.as_of.day if day is None else day
         return completed_years(min(birth.last, on), on), completed_years(birth.first, on)
 
     @property

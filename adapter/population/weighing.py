@@ -9,7 +9,6 @@ import io
 from collections.abc import Sequence
 from typing import IO
 
-import msgspec
 import numpy as np
 
 from adapter.eligibility.case import Case, nothing_on_record
@@ -44,13 +43,6 @@ class Weighed(PatientScreening, frozen=True, kw_only=True):
         return self.judged
 
 
-class _Question(msgspec.Struct, frozen=True):
-    kind: Judged
-    reads: frozenset[str] | None
-    silent: int
-    """The byte where nothing that it reads is on record."""
-
-
 def can_weigh(trials: Sequence[Trial]) -> bool:
     """Whether verdicts of these trials follow from truths: a reason for "as another criterion" is not made here."""
     return not any(
@@ -68,14 +60,18 @@ class Weigher(Screener):
         super().__init__(screener.setup, screener.catalog)
         self.places: dict[int, int] = {}
         """By identity of the question, which the catalog gives all trials alike: its place in a row."""
-        self._questions: list[_Question] = []
+        self._silent = bytearray()
+        """The row of a patient of whom nothing is on record."""
+        self._asked: dict[frozenset[str] | None, list[tuple[int, Judged]]] = {}
+        """Questions with their places, by what they read."""
         atoms = [atom for trial in self.trials for criterion in trial.criteria for atom in criterion.atoms]
         self._atoms = frozenset(atom.id for atom in atoms)
         for atom in atoms:
             kind = atom.kind
             if not isinstance(kind, SameAs) and id(kind) not in self.places:
-                self.places[id(kind)] = len(self._questions)
-                self._questions.append(_Question(kind, reads(kind), packed(judge(kind, nothing_on_record()))))
+                self._asked.setdefault(reads(kind), []).append((len(self._silent), kind))
+                self.places[id(kind)] = len(self._silent)
+                self._silent.append(packed(judge(kind, nothing_on_record())))
 
     def _answered(self, data: bytes) -> DocumentScreening:
         return answer_bundle(data, self._record, thorough=self.setup.thorough)
@@ -95,15 +91,15 @@ class Weigher(Screener):
             return PatientScreening(patient, facts, screenings, record)
         case = Case(facts, self.as_of, catalog.rules)
         on_record = case.names
-        row = bytearray()
+        row = self._silent.copy()
         judged = []
-        for question in self._questions:
-            if question.reads is not None and question.reads.isdisjoint(on_record):
-                row.append(question.silent)
+        for names, questions in self._asked.items():
+            if names is not None and names.isdisjoint(on_record):
                 continue
-            judgement = judge(question.kind, case)
-            judged.append(judgement)
-            row.append(packed(judgement))
+            for place, kind in questions:
+                judgement = kind.judge(case)
+                judged.append(judgement)
+                row[place] = packed(judgement)
         return Weighed(patient, facts, (), record, row=bytes(row), person=person_row(case), judged=tuple(judged))
 
 
