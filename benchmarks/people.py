@@ -52,10 +52,10 @@ class People:
         ]
         self._conditions, self._drugs = exact, drugs
 
-    def patient(self, number: int) -> list[Resource]:
-        """Give the resources of one patient, the Patient first."""
+    def patient(self, number: int, id_: str | None = None) -> list[Resource]:
+        """Give the resources of one patient, the Patient first; ``id_`` in place of the number's own."""
         draw = random.Random(f"{self._seed}|{number}")  # noqa: S311 (made-up data needs no secrecy)
-        id_ = f"p{number}"
+        id_ = id_ or f"p{number}"
         reference = {"reference": f"Patient/{id_}"}
         birth = TODAY - datetime.timedelta(days=draw.randint(15 * 365, 85 * 365))
         found: list[Resource] = [
@@ -77,7 +77,7 @@ class People:
             {"fullUrl": f"https://ehr.example.org/fhir/{each['resourceType']}/{each['id']}", "resource": each}
             for each in self.patient(number)
         ]
-        return _dumps({"resourceType": "Bundle", "type": "collection", "entry": entries})
+        return dumps({"resourceType": "Bundle", "type": "collection", "entry": entries})
 
     def _observation(
         self,
@@ -149,7 +149,8 @@ def _claim(draw: random.Random, id_: str, subject: Resource) -> Resource:
     }
 
 
-def _dumps(resource: Resource) -> bytes:
+def dumps(resource: Resource) -> bytes:
+    """Write a resource on one line."""
     return json.dumps(resource, separators=(",", ":")).encode()
 
 
@@ -157,4 +158,4 @@ def resources(people: People, numbers: range) -> Iterator[tuple[str, bytes]]:
     """Give the type and the line of every resource of some patients, as a Bulk Data export holds them."""
     for number in numbers:
         for each in people.patient(number):
-            yield each["resourceType"], _dumps(each)
+            yield each["resourceType"], dumps(each)
