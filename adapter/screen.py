@@ -35,7 +35,7 @@ class PatientScreening(msgspec.Struct, frozen=True):
     record: PatientRecord | None = None
     """The resources that the facts were found in; None where they come from elsewhere."""
 
-    def judgements(self) -> Iterator[Judgement]:
+    def judgements(self) -> Iterable[Judgement]:
         """Give every judgement that the answers are made of."""
         return (finding.judgement for screening in self.screenings for finding in screening.findings)
 

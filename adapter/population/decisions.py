@@ -45,6 +45,11 @@ def packed(judgement: Judgement) -> int:
     return judgement.truth.value | reason << 2 | judgement.attested << _ATTESTED
 
 
+def truth_in(byte: int) -> Truth:
+    """Give the truth of one byte."""
+    return Truth(byte & _TRUTH)
+
+
 def truths_of(column: Bytes) -> Bytes:
     """Give the truths of a column, numbered as ``Truth`` is: then *and* is the least, *or* the greatest."""
     return np.bitwise_and(column, np.uint8(_TRUTH))
@@ -94,6 +99,16 @@ def key_of(trial: Trial, atom: Atom, as_of: AsOf, mappings: str, software: str) 
     return hashlib.sha256(msgspec.json.encode(asked, order="deterministic")).hexdigest()
 
 
+def keys_of(trials: Iterable[Trial], as_of: AsOf, mappings: str, software: str) -> dict[str, str]:
+    """Give the key of every atom of some trials."""
+    return {
+        atom.id: key_of(trial, atom, as_of, mappings, software)
+        for trial in trials
+        for criterion in trial.criteria
+        for atom in criterion.atoms
+    }
+
+
 class Gathering:
     """Collects the columns of patients, one by one."""
 
@@ -101,12 +116,7 @@ class Gathering:
         self._trials = trials
         self._as_of = as_of
         self._rules = rules
-        self._keys = {
-            atom.id: key_of(trial, atom, as_of, mappings, software)
-            for trial in trials
-            for criterion in trial.criteria
-            for atom in criterion.atoms
-        }
+        self._keys = keys_of(trials, as_of, mappings, software)
         kinds = [atom for trial in trials for each in trial.criteria for atom in each.atoms]
         self._atoms = [atom.id for atom in kinds]
         self._numeric = {atom.id: atom.kind for atom in kinds if isinstance(atom.kind, Quantity)}

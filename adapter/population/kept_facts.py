@@ -305,20 +305,23 @@ def read_patients(path: Path) -> Iterator[tuple[str, Facts]]:
             for patient, facts in zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True):
                 yield patient, unpack(facts)
     except (OSError, pa.ArrowException, msgspec.DecodeError):
-        said = f"the kept facts of {path.name} cannot be read; keep them again"
-        raise AdapterError.of(Category.MALFORMED, "kept-facts", said) from None
+        raise _unreadable(path) from None
 
 
-def count_patients(path: Path) -> int:
-    """Say how many patients a file of kept facts has; raises AdapterError where it cannot be read."""
+def _unreadable(path: Path) -> AdapterError:
+    said = f"the kept facts of {path.name} cannot be read; keep them again"
+    return AdapterError.of(Category.MALFORMED, "kept-facts", said)
+
+
+def names_of(path: Path) -> tuple[str, ...]:
+    """Name the patients of one file in its order, without their facts; raises AdapterError where it cannot be read."""
     import pyarrow as pa  # noqa: PLC0415 (an extra of the installation)
     import pyarrow.parquet as pq  # noqa: PLC0415 (the same)
 
     try:
-        return int(pq.ParquetFile(path).metadata.num_rows)
+        return tuple(pq.ParquetFile(path).read(columns=["patient"]).column(0).to_pylist())
     except (OSError, pa.ArrowException):
-        said = f"the kept facts of {path.name} cannot be read; keep them again"
-        raise AdapterError.of(Category.MALFORMED, "kept-facts", said) from None
+        raise _unreadable(path) from None
 
 
 def read_manifest(folder: Path, mappings: str) -> Manifest:

@@ -4,8 +4,6 @@ A decision is taken over where nothing that it depends on has changed (``decisio
 the mappings, the adapter.  Facts are read only where a criterion is new, and then judged as ever.
 """
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,39 +13,29 @@ import numpy as np
 from adapter.eligibility.decide import screen
 from adapter.eligibility.kinds.human import SameAs
 from adapter.eligibility.trial import Trial
-from adapter.population.decisions import Bytes, Decided, key_of, packed, read
-from adapter.population.kept_facts import DECIDED_FILES, count_patients, read_patients
+from adapter.population.decisions import Bytes, Decided, keys_of, packed, read
+from adapter.population.kept_facts import DECIDED_FILES, names_of, read_patients
 from adapter.population.screened import Screener
-from adapter.population.verdicts import rows_of
+from adapter.population.verdicts import table
 
 
 def verdict_rows(patients: Path, screener: Screener) -> tuple[bytes, int] | None:
     """Give the rows of ``verdicts.csv`` for one file of kept patients, and how many patients it has.
 
-    None where nothing was decided that can be taken over: another instant, another version, no such file.  Raises
-    AdapterError where the kept facts cannot be read.
+    None where nothing was decided that can be taken over: another instant, another version, other patients, no such
+    file.  Raises AdapterError where the kept facts cannot be read.
     """
     path = patients.parent.parent / DECIDED_FILES / patients.name
     if not path.is_file():
         return None
     version = screener.versions()
-    keys = {
-        atom.id: key_of(trial, atom, screener.as_of, version["mappings"], version["adapter"])
-        for trial in screener.trials
-        for criterion in trial.criteria
-        for atom in criterion.atoms
-    }
-    decided = read(path, keys)
-    if not decided.atoms or len(decided) != count_patients(patients):
+    decided = read(path, keys_of(screener.trials, screener.as_of, version["mappings"], version["adapter"]))
+    if not decided.atoms or decided.patients != names_of(patients):
         return None
     new = tuple(found for trial in screener.trials if (found := _only_new(trial, decided)) is not None)
     if new:
         decided = _with_answers(decided, new, patients, screener)
-    rows = io.StringIO(newline="")
-    writer = csv.writer(rows)
-    for of_patient in zip(*(rows_of(trial, decided) for trial in screener.trials), strict=True):
-        writer.writerows(of_patient)
-    return rows.getvalue().encode(), len(decided)
+    return table((trial, decided) for trial in screener.trials), len(decided)
 
 
 def _only_new(trial: Trial, decided: Decided) -> Trial | None:

@@ -4,7 +4,9 @@ A truth is 0 not met, 1 unknown, 2 met: *and* is the least, *or* the greatest, *
 same of every patient is held by ``tests/population/test_verdicts.py``.
 """
 
+import csv
 import enum
+import io
 import itertools
 from collections.abc import Iterable, Mapping
 from typing import assert_never
@@ -75,7 +77,16 @@ def fold(trial: Trial, decided: Decided, truths: Mapping[str, Bytes] | None = No
     return Folded(criteria, favours, verdicts)
 
 
-def rows_of(trial: Trial, decided: Decided) -> Iterable[tuple[str, str, str, str, int, int, int]]:
+def table(trials: Iterable[tuple[Trial, Decided]]) -> bytes:
+    """Write the verdict table of the same patients for some trials, patient by patient, without its head."""
+    text = io.StringIO(newline="")
+    rows = csv.writer(text)
+    for of_patient in zip(*(_rows(*each) for each in trials), strict=True):
+        rows.writerows(of_patient)
+    return text.getvalue().encode()
+
+
+def _rows(trial: Trial, decided: Decided) -> Iterable[tuple[str, str, str, str, int, int, int]]:
     """Give a row of the verdict table for each patient: who, the trial, the verdict, why beyond criteria, counts."""
     folded = fold(trial, decided)
     favours = np.stack(list(folded.favours.values())) if folded.favours else np.zeros((0, len(decided)), np.uint8)

@@ -4,9 +4,7 @@ A trial's findings, one by one for each patient, are what takes the time where t
 for verdicts alone asks for none.  ``tests/population/test_weighing.py`` holds that both ways say the same.
 """
 
-import csv
-import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO
 
 import numpy as np
@@ -17,12 +15,13 @@ from adapter.eligibility.facts import Facts
 from adapter.eligibility.finding import Judgement
 from adapter.eligibility.kinds import Judged, judge, reads
 from adapter.eligibility.kinds.human import SameAs
-from adapter.eligibility.trial import Trial
+from adapter.eligibility.trial import Criterion, Trial
+from adapter.eligibility.truth import Truth
 from adapter.fhir.record import PatientRecord
-from adapter.population.decisions import PERSON, Bytes, Decided, packed, person_row, truths_of
+from adapter.population.decisions import PERSON, Bytes, Decided, packed, person_row, truth_in, truths_of
 from adapter.population.screened import Outcome, Screener
 from adapter.population.sinks import VerdictSink
-from adapter.population.verdicts import holds, rows_of
+from adapter.population.verdicts import holds, table
 from adapter.screen import DocumentScreening, PatientScreening, answer_bundle
 
 _ROWS = 500_000
@@ -36,21 +35,32 @@ class Weighed(PatientScreening, frozen=True, kw_only=True):
     """A byte for each question."""
     person: bytes
     judged: tuple[Judgement, ...]
-    """What is on record and was judged."""
+    """What is on record and was judged, and what follows from it for "as another criterion"."""
 
-    def judgements(self) -> "Sequence[Judgement]":  # type: ignore[override]  # what is iterated over is the same
+    def judgements(self) -> Iterable[Judgement]:
         """Give every judgement that rests on anything."""
         return self.judged
 
 
 def can_weigh(trials: Sequence[Trial]) -> bool:
-    """Whether verdicts of these trials follow from truths: a reason for "as another criterion" is not made here."""
-    return not any(
-        isinstance(atom.kind, SameAs) and any(atom.id in each.includes for each in trial.contradictions)
-        for trial in trials
-        for criterion in trial.criteria
-        for atom in criterion.atoms
-    )
+    """Whether verdicts of these trials follow from truths: of "as another criterion" no reason is made here.
+
+    Nor is it followed further than to that criterion.
+    """
+    for trial in trials:
+        same = {atom.id for each in trial.criteria for atom in each.atoms if isinstance(atom.kind, SameAs)}
+        if any(not same.isdisjoint(each.includes) for each in trial.contradictions):
+            return False
+        if any(not same.isdisjoint(atom.id for atom in each.atoms) for each in _referred(trial)):
+            return False
+    return True
+
+
+def _referred(trial: Trial) -> list[Criterion]:
+    """Give the criteria as which others are decided."""
+    kinds = [atom.kind for criterion in trial.criteria for atom in criterion.atoms]
+    names = {kind.criterion for kind in kinds if isinstance(kind, SameAs)}
+    return [criterion for criterion in trial.criteria if criterion.id in names]
 
 
 class Weigher(Screener):
@@ -72,6 +82,11 @@ class Weigher(Screener):
                 self._asked.setdefault(reads(kind), []).append((len(self._silent), kind))
                 self.places[id(kind)] = len(self._silent)
                 self._silent.append(packed(judge(kind, nothing_on_record())))
+        self._referred = [
+            (criterion, {atom.id: self.places[id(atom.kind)] for atom in criterion.atoms})
+            for trial in self.trials
+            for criterion in _referred(trial)
+        ]
 
     def _answered(self, data: bytes) -> DocumentScreening:
         return answer_bundle(data, self._record, thorough=self.setup.thorough)
@@ -92,15 +107,24 @@ class Weigher(Screener):
         case = Case(facts, self.as_of, catalog.rules)
         on_record = case.names
         row = self._silent.copy()
-        judged = []
+        judged: dict[int, Judgement] = {}
         for names, questions in self._asked.items():
             if names is not None and names.isdisjoint(on_record):
                 continue
             for place, kind in questions:
-                judgement = kind.judge(case)
-                judged.append(judgement)
+                judged[place] = judgement = kind.judge(case)
                 row[place] = packed(judgement)
-        return Weighed(patient, facts, (), record, row=bytes(row), person=person_row(case), judged=tuple(judged))
+        rests = (*judged.values(), *self._same_as(judged, row, case))
+        return Weighed(patient, facts, (), record, row=bytes(row), person=person_row(case), judged=rests)
+
+    def _same_as(self, judged: Mapping[int, Judgement], row: bytearray, case: Case) -> Iterator[Judgement]:
+        """Give what "as another criterion" shows of atoms that are open where the criterion is not."""
+        for criterion, places in self._referred:
+            found = [judged[place] for place in places.values() if place in judged]
+            evidence = tuple(item for each in found if each.truth is Truth.UNKNOWN for item in each.evidence)
+            if evidence:
+                truths = {name: truth_in(row[place]) for name, place in places.items()}
+                yield Judgement(criterion.logic.holds(truths, case), None, f"as {criterion.id}", evidence)
 
 
 class WeighedVerdicts(VerdictSink):
@@ -137,12 +161,8 @@ class WeighedVerdicts(VerdictSink):
         person = {name: np.ascontiguousarray(persons[:, place]) for place, name in enumerate(PERSON)}
         patients = tuple(self._patients)
         self._patients, self._answers, self._persons = [], bytearray(), bytearray()
-        tables = [rows_of(trial, self._decided(trial, columns, person, patients)) for trial in self._trials]
-        text = io.StringIO(newline="")
-        rows = csv.writer(text)
-        for of_patient in zip(*tables, strict=True):
-            rows.writerows(of_patient)
-        stream.write(text.getvalue().encode())
+        trials = ((trial, self._decided(trial, columns, person, patients)) for trial in self._trials)
+        stream.write(table(trials))
 
     def _decided(self, trial: Trial, columns: Bytes, person: dict[str, Bytes], patients: tuple[str, ...]) -> Decided:
         """Give one trial's columns; "as another criterion" is what that one, which stands before it, comes to."""

@@ -19,7 +19,7 @@ SINGLY = 10
 """So many alike are rows of their own within a window; the rest of them are one row with their count."""
 WINDOW_S = 60
 UNKNOWN = "unknown"
-_PLAIN = frozenset(("read", "search", "metrics", "status", "openapi", "health", "metadata", "cds-services", "other"))
+_PLAIN = frozenset(("read", "search", "metrics", "status", "openapi", "metadata", "cds-services", "other"))
 """What reads nothing of a patient: alike are counted."""
 _FLOODS = frozenset((401, 408, 429, 431, 503))
 """Refusals that cost who sends them nothing."""

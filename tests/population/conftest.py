@@ -1,4 +1,4 @@
-"""Real-sized patients, where somebody has them."""
+"""Patients that several modules screen: real-sized ones, where somebody has them, and a crowd."""
 
 import gzip
 import json
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from population.crowds import write_crowd
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +19,9 @@ def real_bundles() -> list[dict[str, Any]]:
     files = sorted(each for each in Path(folder).iterdir() if each.name.endswith((".json", ".json.gz")))[:12]
     unpacked = (gzip.decompress(each.read_bytes()) if each.suffix == ".gz" else each.read_bytes() for each in files)
     return [json.loads(each) for each in unpacked]
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write enough patients for a run of many parts, half of them as an export."""
+    return write_crowd(tmp_path_factory.mktemp("crowd") / "in")

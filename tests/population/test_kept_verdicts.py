@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from cases import catalog
-from population.crowds import screened, write_crowd
+from population.crowds import screened
 from population.exported import AS_OF
 
 from adapter.catalog.load import shipped
@@ -17,11 +17,6 @@ from adapter.population.screened import Screener, Setup
 
 pytest.importorskip("pyarrow", reason="facts are kept as Parquet")
 pytestmark = pytest.mark.xdist_group("kept_verdicts")
-
-
-@pytest.fixture(scope="module")
-def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_crowd(tmp_path_factory.mktemp("crowd") / "in")
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +82,7 @@ def test_at_another_instant_all_is_judged_again(crowd: Path, facts: Path, tmp_pa
     assert rows(facts, tmp_path / "facts", *options) == rows(crowd, tmp_path / "resources", *options)
 
 
-@pytest.mark.parametrize("harm", ["gone", "cut", "of others"])
+@pytest.mark.parametrize("harm", ["gone", "cut", "of fewer", "of others"])
 def test_decisions_that_are_not_of_these_patients_are_not_taken_over(
     crowd: Path, facts: Path, tmp_path: Path, harm: str
 ) -> None:
@@ -100,8 +95,9 @@ def test_decisions_that_are_not_of_these_patients_are_not_taken_over(
     elif harm == "cut":
         first.write_bytes(first.read_bytes()[:-100])
     else:
-        from adapter.population.decisions import between, read, write  # noqa: PLC0415 (numpy, an extra)
+        from adapter.population.decisions import between, joined, read, write  # noqa: PLC0415 (numpy, an extra)
 
-        fewer = read(last)
-        write(between(fewer, 0, len(fewer) - 1), last)
+        kept = read(last)
+        rotated = (between(kept, 1, len(kept)), between(kept, 0, 1))
+        write(between(kept, 0, len(kept) - 1) if harm == "of fewer" else joined(rotated), last)
     assert rows(harmed, tmp_path / "facts") == rows(crowd, tmp_path / "resources")

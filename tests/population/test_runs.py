@@ -21,11 +21,6 @@ KILLS = int(os.environ.get("KILLS", "4"))
 
 
 @pytest.fixture(scope="module")
-def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_crowd(tmp_path_factory.mktemp("crowd") / "in")
-
-
-@pytest.fixture(scope="module")
 def alone(crowd: Path) -> Path:
     """Give what one process writes without being disturbed."""
     out = crowd.parent / "alone"
